@@ -1,0 +1,197 @@
+"""From an integer graph to a program: lower, allocate, schedule, and say all that does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from weft.compiler.allocate import allocate, lifetimes
+from weft.compiler.images import images
+from weft.compiler.lower import Lowering
+from weft.compiler.network import Network
+from weft.compiler.passes import Pass
+from weft.compiler.program import Placement, Program
+from weft.compiler.schedule import MAX_DIGITS, Schedule
+from weft.errors import Problem, UnsupportedError
+from weft.hw.config import Config, Space
+from weft.hw.isa import encode, instruction_words
+
+#: Depths for finding out what a network needs; addresses of 20 bits still fit an instruction.
+_UNBOUNDED = 1 << 20
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Rows of each memory that a network takes, and the accumulator width."""
+
+    rows: dict[Space, int]
+    tables: int
+    accumulator_bits: int
+
+
+def compile_network(network: Network, config: Config) -> Program:
+    """Makes a network run on a configuration.
+
+    Raises
+    ------
+    UnsupportedError
+        With every node that cannot be computed and every memory that is too small.
+    """
+    plan = _Plan(network, config)
+    problems = plan.problems + plan.misfits()
+    if problems:
+        raise UnsupportedError(network.name, problems)
+    layers = [
+        {"name": name, "instruction": index} for index, name in enumerate(plan.schedule.names)
+    ]
+    return Program(config, network, images(plan.schedule), plan.placements, layers)
+
+
+def problems_of(network: Network) -> list[Problem]:
+    """What no configuration could mend."""
+    return _Plan(network, _unbounded(Config(rows=8, columns=8))).problems
+
+
+def fit(network: Network, config: Config) -> Config:
+    """`config` with the memory depths, tables and accumulator width that a network needs.
+
+    Raises
+    ------
+    UnsupportedError
+        If no depths would do.
+    """
+    plan = _Plan(network, _unbounded(config))
+    if plan.problems:
+        raise UnsupportedError(network.name, plan.problems)
+    needs = plan.needs()
+    fitted = replace(
+        config,
+        accumulator_bits=needs.accumulator_bits,
+        activation_depth=needs.rows[Space.ACTIVATION],
+        weight_depth=needs.rows[Space.WEIGHT],
+        parameter_depth=needs.rows[Space.PARAMETER],
+        tables=needs.tables,
+    )
+    instructions = len(plan.schedule.instructions)
+    return replace(fitted, program_depth=instructions * instruction_words(fitted))
+
+
+def _unbounded(config: Config) -> Config:
+    return replace(
+        config,
+        accumulator_bits=32,
+        activation_depth=_UNBOUNDED,
+        weight_depth=_UNBOUNDED,
+        parameter_depth=_UNBOUNDED,
+        program_depth=_UNBOUNDED,
+        tables=256,
+    )
+
+
+class _Plan:
+    """A network lowered, placed and scheduled, whether it fits or not."""
+
+    def __init__(self, network: Network, config: Config):
+        self.config = config
+        lowering = Lowering(network, lanes=config.lanes)
+        self.problems = list(lowering.problems)
+        self.passes: list[Pass] = lowering.passes
+        self.schedule = Schedule(config)
+        self.placements: dict[str, Placement] = {}
+        if self.problems:
+            return
+        if not self.passes:
+            self.problems.append(
+                Problem(network.name, "Network", "it computes nothing on the array",
+                        "give it at least one layer")
+            )  # fmt: skip
+            return
+        bare = Program(config, network, {}, {})
+        spans = lifetimes(self.passes, bare.core_inputs, bare.core_outputs)
+        self.placements = allocate(lowering.tensors, spans, rows=config.rows)
+        for step in self.passes:
+            before = len(self.schedule.instructions)
+            self.schedule.add(step, self.placements)
+            for instruction in self.schedule.instructions[before:]:
+                self._check(step, instruction)
+
+    def _check(self, step: Pass, instruction) -> None:
+        """Limits of the instruction set that no memory depth changes."""
+        if instruction.last_digit >= MAX_DIGITS:
+            self.problems.append(
+                Problem(step.name, "pass", "its weights are wider than 28 bits",
+                        "bring the scales of its inputs closer together")
+            )  # fmt: skip
+            return
+        try:
+            encode(instruction, _unbounded(self.config))
+        except ValueError as error:
+            self.problems.append(
+                Problem(step.name, "pass", f"an instruction cannot express it: {error}",
+                        "use a smaller stride, dilation or image")
+            )  # fmt: skip
+        if step.accumulator_bits > 32:
+            self.problems.append(
+                Problem(step.name, "pass", f"its sums need {step.accumulator_bits} bits, over 32",
+                        "use smaller weights, or a finer scale for its input")
+            )  # fmt: skip
+
+    def needs(self) -> Needs:
+        """Sizes for this array."""
+        activation = max(place.base + place.words for place in self.placements.values())
+        program = len(self.schedule.instructions) * instruction_words(self.config)
+        return Needs(
+            rows={
+                Space.ACTIVATION: activation,
+                Space.WEIGHT: len(self.schedule.weights),
+                Space.PARAMETER: len(self.schedule.parameters),
+                Space.PROGRAM: program,
+            },
+            tables=len(self.schedule.tables),
+            accumulator_bits=max(16, *(step.accumulator_bits for step in self.passes)),
+        )
+
+    def misfits(self) -> list[Problem]:
+        """What this configuration is too small for."""
+        if self.problems:
+            return []
+        needs, config = self.needs(), self.config
+        result = []
+        for space, rows in needs.rows.items():
+            if rows > config.depth(space):
+                size = config.row_bytes(space)
+                result.append(
+                    Problem(
+                        space.name.lower(), "memory",
+                        f"it has {config.depth(space) * size:,} bytes and the network needs "
+                        f"{rows * size:,}",
+                        "use a larger board or a smaller network",
+                    )
+                )  # fmt: skip
+        if needs.tables > config.tables:
+            result.append(
+                Problem("table", "memory",
+                        f"it has {config.tables} tables and the network needs {needs.tables}",
+                        "use fewer different activation functions and scales")
+            )  # fmt: skip
+        wide = [p for p in self.passes if p.accumulator_bits > config.accumulator_bits]
+        for step in {p.name: p for p in wide}.values():
+            result.append(
+                Problem(step.name, "pass",
+                        f"its sums need {step.accumulator_bits} bits and the accumulators have "
+                        f"{config.accumulator_bits}",
+                        "use a configuration with wider accumulators")
+            )  # fmt: skip
+        return result
+
+
+def macs(network: Network) -> int:
+    """Multiply-accumulates of one inference: convolutions and matrix products only."""
+    total = 0
+    for node in network.nodes:
+        weights = getattr(node, "weights", None)
+        if weights is not None:
+            height, width, _ = network.tensors[node.output].shape
+            total += height * width * int(np.prod(weights.shape))
+    return total

@@ -1,0 +1,33 @@
+"""Memory images of a schedule: the bytes that the load port writes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from weft.compiler.schedule import Schedule
+from weft.hw.config import Space
+from weft.hw.isa import encode
+
+
+def images(schedule: Schedule) -> dict[Space, np.ndarray]:
+    """uint8 arrays (rows, bytes) by memory, only the rows used."""
+    config = schedule.config
+    program = [
+        encode(replace(instruction, end=int(index == len(schedule.instructions) - 1)), config)
+        for index, instruction in enumerate(schedule.instructions)
+    ]
+    weights = np.array(schedule.weights, np.int8).reshape(-1, config.multipliers)
+    parameters = np.zeros((len(schedule.parameters), config.lanes, 2), "<i4")
+    for row, (bias, shift) in enumerate(schedule.parameters):
+        parameters[row, :, 0] = bias
+        parameters[row, :, 1] = shift
+    tables = np.array(schedule.tables, np.int8).reshape(-1, 1)
+    result = {
+        Space.PROGRAM: np.array(program, "<u4").reshape(-1, 1).view(np.uint8),
+        Space.WEIGHT: weights.view(np.uint8),
+        Space.PARAMETER: parameters.reshape(len(parameters), -1).view(np.uint8),
+        Space.TABLE: tables.view(np.uint8),
+    }
+    return {space: image for space, image in result.items() if len(image)}

@@ -1,0 +1,80 @@
+"""Passes: what the lowering makes of a network, and the scheduler turns into instructions.
+
+A pass slides one integer kernel over one tensor (or two of the same shape) and writes
+part of another. The kernel says everything: depthwise and grouped layers, pooling,
+residual adds and moves are kernels with mostly zeros, and the scheduler skips the
+activation words in which a tile of the kernel is zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pass:
+    """One sweep of the array.
+
+    Parameters
+    ----------
+    name : str
+        The node it belongs to.
+    sources : tuple of one or two tensor names
+        Two tensors of one shape take the kernel's horizontal axis: kernel ``[:, i]`` is
+        for source i, and the kernel is 1 × 1.
+    target : str
+    kernel : int64 array, shape (kh, kw, source channels, result channels)
+        Not limited to 8 bits: the scheduler splits wide values into digits.
+    bias, shift : int64 arrays, shape (result channels,)
+    count : (rows, columns) of results
+    origin : coordinates of the first window's corner in the source
+    stride, dilation : (vertical, horizontal)
+    pixel_steps : (int, int), optional
+        Instead of `stride`: pixels of the source, in memory order, from one result to the
+        next along y and along x.
+    target_origin : coordinates of the first result in the target
+    first_channel : int
+        Channel of the target for result channel 0; a multiple of the requantize lanes.
+    fill : int
+        Code outside the source.
+    zero_point, low, high : int
+    peak : bool
+        Maximum over the kernel's non-zero (then 1) entries instead of a sum.
+    table : int8 array of 256, optional
+        Applied to the clamped code.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    target: str
+    kernel: np.ndarray
+    bias: np.ndarray
+    shift: np.ndarray
+    count: tuple[int, int]
+    origin: tuple[int, int] = (0, 0)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    pixel_steps: tuple[int, int] | None = None
+    target_origin: tuple[int, int] = (0, 0)
+    first_channel: int = 0
+    fill: int = 0
+    zero_point: int = 0
+    low: int = -128
+    high: int = 127
+    peak: bool = False
+    table: np.ndarray | None = None
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Width of a two's complement accumulator that no int8 input can overflow.
+
+        Partial sums may wrap: addition modulo 2**n is exact once the final sum fits.
+        """
+        low, high = -128, 127
+        negative, positive = np.minimum(self.kernel, 0), np.maximum(self.kernel, 0)
+        most = (positive * high + negative * low).sum(axis=(0, 1, 2)) + self.bias
+        least = (positive * low + negative * high).sum(axis=(0, 1, 2)) + self.bias
+        extreme = max(int(most.max(initial=0)), -int(least.min(initial=0)) - 1, 0)
+        return extreme.bit_length() + 1

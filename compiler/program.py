@@ -1,0 +1,151 @@
+"""A program: instructions and memory images that make a network run on a configuration.
+
+Everything that talks to a core, simulated or real, goes through the four methods
+`load_words`, `input_words`, `output_addresses` and `decode`: the layout of tensors
+in the activation memory is known here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from weft.compiler.network import Network
+from weft.hw.config import Config, Space
+
+#: One write at the core's load port.
+LOAD_WORD = np.dtype([("space", "u1"), ("address", "<u4"), ("data", "<u4")])
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a tensor lies in the activation memory.
+
+    Pixel (y, x), channel c is byte ``c % rows`` of word
+    ``base + (y * width + x) * blocks + c // rows``.
+    """
+
+    base: int
+    height: int
+    width: int
+    channels: int
+    blocks: int
+
+    @property
+    def words(self) -> int:
+        """Activation words the tensor takes."""
+        return self.height * self.width * self.blocks
+
+
+@dataclass(eq=False)
+class Program:
+    """A network made ready for one configuration.
+
+    Parameters
+    ----------
+    config : Config
+    network : Network
+        The integer graph it computes: golden runs this.
+    images : mapping of Space to uint8 array, shape (rows, bytes)
+        Contents of the memories, the encoded instructions included.
+    placements : mapping of tensor name to Placement
+    """
+
+    config: Config
+    network: Network
+    images: Mapping[Space, np.ndarray]
+    placements: Mapping[str, Placement]
+    layers: list[dict] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal identity of the configuration and every image, 16 digits."""
+        state = hashlib.sha256(self.config.digest.encode())
+        for space in sorted(self.images):
+            state.update(bytes([space]) + np.ascontiguousarray(self.images[space]).tobytes())
+        return state.hexdigest()[:16]
+
+    @property
+    def core_inputs(self) -> list[str]:
+        """Names of the int8 tensors that the host writes before a start."""
+        return [port.tensor for port in self.network.inputs]
+
+    @property
+    def core_outputs(self) -> list[str]:
+        """Names of the int8 tensors that the host reads when the core is done."""
+        made_by = {node.output: node for node in self.network.nodes}
+        return [
+            made_by[port.tensor].inputs[0]
+            if type(made_by.get(port.tensor)).__name__ == "Softmax"
+            else port.tensor
+            for port in self.network.outputs
+        ]
+
+    def load_words(self) -> np.ndarray:
+        """Writes that load all images, in order: array of `LOAD_WORD`."""
+        parts = [
+            self._image_words(space, 0, np.asarray(image)) for space, image in self.images.items()
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, LOAD_WORD)
+
+    def input_words(self, codes: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Writes that place one sample's input tensors: int8 arrays (H, W, C) by tensor name."""
+        parts = []
+        for name in self.core_inputs:
+            place = self.placements[name]
+            rows = self.config.rows
+            padded = np.zeros((place.height, place.width, place.blocks * rows), np.int8)
+            padded[..., : place.channels] = codes[name]
+            image = padded.reshape(place.words, rows).view(np.uint8)
+            parts.append(self._image_words(Space.ACTIVATION, place.base, image))
+        return np.concatenate(parts)
+
+    def output_addresses(self, names: list[str] | None = None) -> np.ndarray:
+        """Word addresses to read, in the order `decode` expects: uint32 array."""
+        parts = []
+        for name in names or self.core_outputs:
+            place = self.placements[name]
+            words = self.config.row_words(Space.ACTIVATION)
+            parts.append(np.arange(place.words * words, dtype=np.uint32) + place.base * words)
+        return np.concatenate(parts)
+
+    def decode(self, words: np.ndarray, names: list[str] | None = None) -> dict[str, np.ndarray]:
+        """Tensors (H, W, C) int8 from the words read at `output_addresses`."""
+        row_words = self.config.row_words(Space.ACTIVATION)
+        data = np.asarray(words, "<u4").view(np.int8).reshape(-1, 4 * row_words)
+        data = data[:, : self.config.rows]
+        result, start = {}, 0
+        for name in names or self.core_outputs:
+            place = self.placements[name]
+            pixels = data[start : start + place.words].reshape(place.height, place.width, -1)
+            result[name] = pixels[..., : place.channels].copy()
+            start += place.words
+        return result
+
+    def save(self, directory: Path) -> None:
+        """Writes the program into a folder: see `program_file`."""
+        from weft.compiler import program_file  # noqa: PLC0415 - it imports this module
+
+        program_file.save(self, Path(directory))
+
+    @staticmethod
+    def load(directory: Path) -> Program:
+        """Reads a program from a folder: see `program_file`."""
+        from weft.compiler import program_file  # noqa: PLC0415 - it imports this module
+
+        return program_file.load(Path(directory))
+
+    def _image_words(self, space: Space, base: int, image: np.ndarray) -> np.ndarray:
+        per_row = self.config.row_words(space)
+        used = -(-image.shape[1] // 4)
+        padded = np.zeros((len(image), 4 * per_row), np.uint8)
+        padded[:, : image.shape[1]] = image
+        words = np.zeros((len(image), per_row), LOAD_WORD)
+        words["space"] = space
+        words["address"] = (base + np.arange(len(image)))[:, None] * per_row + np.arange(per_row)
+        words["data"] = padded.view("<u4").reshape(len(image), per_row)
+        return words[:, :used].reshape(-1)

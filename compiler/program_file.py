@@ -1,0 +1,84 @@
+"""A program on disk: ``program.json`` says what it is, ``program.npz`` holds the arrays."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.network_file import from_plain, to_plain
+from weft.compiler.program import Placement, Program
+from weft.errors import InputError
+from weft.hw.config import FORMAT, Config, Space
+
+DESCRIPTION = "program.json"
+ARRAYS = "program.npz"
+
+
+def save(program: Program, directory: Path) -> None:
+    """Writes a program; the same program gives the same bytes."""
+    directory.mkdir(parents=True, exist_ok=True)
+    network, arrays = to_plain(program.network)
+    images = {f"image_{space.name}": np.asarray(image) for space, image in program.images.items()}
+    description = {
+        "format": FORMAT,
+        "digest": program.digest,
+        "config": asdict(program.config),
+        "placements": {name: asdict(place) for name, place in program.placements.items()},
+        "layers": program.layers,
+        "network": network,
+    }
+    (directory / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
+    _write_arrays(directory / ARRAYS, {**images, **arrays})
+
+
+def load(directory: Path) -> Program:
+    """Reads a program and checks it against its digest.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no program, or one that is damaged or of another format.
+    """
+    directory = Path(directory)
+    remedy = f"make it again with `weft compile MODEL -o {directory}`"
+    if not (directory / DESCRIPTION).is_file():
+        raise InputError(f"{directory} holds no compiled program; {remedy}")
+    try:
+        description: dict[str, Any] = json.loads((directory / DESCRIPTION).read_text())
+        if description["format"] != FORMAT:
+            raise InputError(
+                f"{directory} was made by another version of weft "
+                f"(format {description['format']}, not {FORMAT}); {remedy}"
+            )
+        with np.load(directory / ARRAYS, allow_pickle=False) as data:
+            arrays = dict(data)
+        program = Program(
+            Config(**description["config"]),
+            from_plain(description["network"], arrays),
+            {space: arrays[f"image_{space.name}"] for space in Space
+             if f"image_{space.name}" in arrays},
+            {name: Placement(**place) for name, place in description["placements"].items()},
+            description["layers"],
+        )  # fmt: skip
+        digest = program.digest
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError,
+            zipfile.BadZipFile) as error:  # fmt: skip
+        raise InputError(f"the program in {directory} is damaged ({error}); {remedy}") from error
+    if digest != description["digest"]:
+        raise InputError(f"the program in {directory} does not match its digest; {remedy}")
+    return program
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Like ``np.savez_compressed``, which would store the time of day."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())

@@ -1,0 +1,1 @@
+"""Example networks that ship with weft."""

@@ -1,0 +1,1 @@
+"""The integer array in gateware: configuration, instruction set and hardware."""

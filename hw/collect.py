@@ -1,0 +1,98 @@
+"""Collect: takes finished totals off the columns, a group per cycle, with their parameters."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from weft.hw.config import Config
+from weft.hw.delay import delay
+from weft.hw.decoder import fields_layout
+from weft.hw.isa import bits
+from weft.hw.memory import Bank
+from weft.hw.step import Next, Pixel
+
+#: A group on its way to the store. `skip`: beyond the tensor's channels, not stored.
+Group = data.StructLayout({"valid": 1, "skip": 1, "final": 1, "next": Next})
+
+
+class Collect(wiring.Component):
+    """Groups of a pixel in order, each with its row of the parameter memory.
+
+    Members
+    -------
+    fields : In
+    begin : In(1)
+    pixel : In(Pixel)
+        In the cycle in which the totals of group 0 appear; group g appears g cycles later.
+    totals : In
+        `columns` totals.
+    parameter_address : Out
+    group : Out(Group)
+        `latency` cycles after the group's totals, with
+    values : Out
+        `lanes` totals, and the data read at `parameter_address`.
+    """
+
+    latency = Bank.latency
+
+    def __init__(self, config: Config):
+        self.config = config
+        super().__init__(
+            {
+                "fields": In(fields_layout(config)),
+                "begin": In(1),
+                "pixel": In(Pixel),
+                "totals": In(config.accumulator_bits * config.columns),
+                "parameter_address": Out(bits(config.parameter_depth)),
+                "group": Out(Group),
+                "values": Out(config.accumulator_bits * config.lanes),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        groups = self.config.groups
+        current = Signal(Pixel)
+        held = Signal(Pixel)
+        index = Signal(range(max(2, groups)))
+        following = Signal(range(max(2, groups)))
+        final = Signal()
+        m.d.comb += [
+            current.eq(Mux(self.pixel.valid, self.pixel, held)),
+            index.eq(Mux(self.pixel.valid, 0, following)),
+            final.eq(index == groups - 1),
+        ]
+        with m.If(current.valid):
+            m.d.sync += [following.eq(index + 1), held.eq(current), held.valid.eq(~final)]
+
+        tile_address = Signal.like(self.parameter_address)
+        with m.If(self.begin):
+            m.d.sync += [
+                self.parameter_address.eq(self.fields.parameter),
+                tile_address.eq(self.fields.parameter),
+            ]
+        with m.Elif(current.valid):
+            m.d.sync += self.parameter_address.eq(self.parameter_address + 1)
+            with m.If(final):
+                with m.If(current.next == Next.TILE):
+                    m.d.sync += tile_address.eq(self.parameter_address + 1)
+                with m.Else():
+                    m.d.sync += self.parameter_address.eq(tile_address)
+
+        group = Signal(Group)
+        m.d.comb += [
+            group.valid.eq(current.valid),
+            group.skip.eq(current.last_tile & (index > self.fields.last_group)),
+            group.final.eq(final),
+            group.next.eq(current.next),
+        ]
+        width = self.config.accumulator_bits * self.config.lanes
+        values = Signal(width)
+        m.d.sync += values.eq(self.totals.word_select(index, width))
+        m.d.comb += [
+            self.group.eq(delay(m, group, self.latency, name="group")),
+            self.values.eq(delay(m, values, self.latency - 1, name="values")),
+        ]
+        return m

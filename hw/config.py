@@ -1,0 +1,143 @@
+"""The configuration: what makes one piece of hardware, as plain data.
+
+A configuration is chosen once for a board; many programs run on it. Its digest
+goes into every program and bitstream, so that the two cannot be mixed up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+
+#: Raised whenever the meaning of an instruction or of a memory's contents changes.
+FORMAT = 1
+
+
+class Space(IntEnum):
+    """The memories that the load port can write."""
+
+    ACTIVATION = 0
+    WEIGHT = 1
+    PARAMETER = 2
+    TABLE = 3
+    PROGRAM = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Sizes of an array, its memories and its requantizer.
+
+    Parameters
+    ----------
+    rows : int
+        Rows of the array: input channels taken per cycle, and bytes in an activation word.
+    columns : int
+        Columns of the array: output channels computed at a time.
+    lanes : int
+        Requantize lanes; divides both `rows` and `columns`. The columns are worked in
+        ``columns // lanes`` groups, each a cycle behind the one before. 0 means the largest.
+    accumulator_bits : int
+        Width of an accumulator; the compiler refuses a network that needs more.
+    accumulator_depth : int
+        Partial sums a column can hold while a tile of weights stays, or 0 for none.
+    activation_depth : int
+        Words of `rows` bytes.
+    weight_depth : int
+        Tiles of ``rows * columns`` bytes.
+    parameter_depth : int
+        Words with bias and shift for `lanes` output channels.
+    program_depth : int
+        32-bit words.
+    tables : int
+        256-byte tables for unary functions; 0 leaves them out of the hardware.
+    window : bool
+        The second activation path: depthwise layers at ``kernel rows * kernel columns``
+        MACs per column and cycle instead of one.
+    streams : int
+        Image rows that the second path can take per cycle.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer or `lanes` does not divide the array's sides.
+    """
+
+    rows: int
+    columns: int
+    lanes: int = 0
+    accumulator_bits: int = 32
+    accumulator_depth: int = 0
+    activation_depth: int = 4096
+    weight_depth: int = 4096
+    parameter_depth: int = 1024
+    program_depth: int = 1024
+    tables: int = 1
+    window: bool = False
+    streams: int = 1
+
+    def __post_init__(self) -> None:
+        if self.lanes == 0 and self.rows > 0 and self.columns > 0:
+            object.__setattr__(self, "lanes", math.gcd(self.rows, self.columns))
+        positive = ("rows", "columns", "lanes", "accumulator_bits", "activation_depth",
+                    "weight_depth", "parameter_depth", "program_depth", "streams")  # fmt: skip
+        for name in positive:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value <= 0:
+                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        for name in ("accumulator_depth", "tables"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} must be an integer from 0, not {value!r}")
+        if self.rows % self.lanes or self.columns % self.lanes:
+            raise ValueError(
+                f"lanes must divide the array's {self.rows} rows and {self.columns} columns, "
+                f"not {self.lanes!r}"
+            )
+        if not 16 <= self.accumulator_bits <= 32:
+            raise ValueError(
+                f"accumulator_bits must be from 16 to 32, not {self.accumulator_bits!r}"
+            )
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal identity of the hardware, 16 digits."""
+        text = json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def groups(self) -> int:
+        """Column groups, each `lanes` wide: cycles between two outputs at the least."""
+        return self.columns // self.lanes
+
+    @property
+    def multipliers(self) -> int:
+        """INT8 multipliers in the datapath."""
+        return self.rows * self.columns
+
+    def depth(self, space: Space) -> int:
+        """Rows of a memory."""
+        return {
+            Space.ACTIVATION: self.activation_depth,
+            Space.WEIGHT: self.weight_depth,
+            Space.PARAMETER: self.parameter_depth,
+            Space.TABLE: 256 * self.tables,
+            Space.PROGRAM: self.program_depth,
+        }[space]
+
+    def row_bytes(self, space: Space) -> int:
+        """Bytes in one row of a memory."""
+        return {
+            Space.ACTIVATION: self.rows,
+            Space.WEIGHT: self.rows * self.columns,
+            Space.PARAMETER: 8 * self.lanes,
+            Space.TABLE: 1,
+            Space.PROGRAM: 4,
+        }[space]
+
+    def row_words(self, space: Space) -> int:
+        """32-bit words that a row takes at the load port, rounded up to a power of two."""
+        words = -(-self.row_bytes(space) // 4)
+        return 1 << (words - 1).bit_length()

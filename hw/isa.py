@@ -1,0 +1,234 @@
+"""The instruction set: one instruction is one pass of the array over a tensor.
+
+An instruction is a nest of seven loops. Each innermost step reads one activation
+word and one tile of weights; after the last of a pixel's steps the column sums
+are requantized and stored. Written as a program, with `@` the array's product::
+
+    for tile in range(tiles):
+        for oy in range(out_height):
+            for ox in range(out_width):
+                for digit in range(digits):
+                    for ky in range(kernel_height):
+                        for kx in range(kernel_width):
+                            for block in range(blocks):
+                                y, x = oy * stride_y + ky * step_y + origin_y, ...
+                                inside = 0 <= y < height and 0 <= x < width
+                                word = activation[source] if inside else fill
+                                total = start_of_digit(total) + word @ weight[w]
+                store(requantize(total + bias))
+
+`source` starts at the field of that name and moves by ``source_<loop>`` whenever
+that loop steps (the loops inside it having returned to their start), modulo the
+memory's depth; `target` likewise. At the start of every digit but the first the
+total is shifted left by 7: weights wider than 8 bits are digits in base 128.
+With `peak` the total is the maximum of the sums instead.
+
+Nothing here needs Amaranth: the compiler encodes, the interpreter decodes, and
+the gateware unpacks by the same `layout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from weft.hw.config import Config
+
+#: Loops from the innermost to the outermost.
+LOOPS = ("block", "kx", "ky", "digit", "ox", "oy", "tile")
+
+#: Fields used behind the array: they stay until an instruction's last result is stored.
+LATE = frozenset(
+    ("fill", "parameter", "target", "target_ox", "target_oy", "target_group", "last_group",
+     "zero_point", "low", "high", "peak", "table")
+)  # fmt: skip
+
+#: Base-2 logarithm of the base of the digits of a wide weight.
+DIGIT_BITS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruction:
+    """One pass. Counts are the number of turns less one, so that a field of n bits holds 2**n.
+
+    Parameters
+    ----------
+    last_* : int
+        Index of the last turn of each loop.
+    source, source_* : int
+        First activation word read; its change when that loop steps.
+    origin_y, origin_x : int
+        Coordinates of the first word read, negative in the padding.
+    stride_y, stride_x, step_y, step_x : int
+        Change of the coordinates when oy, ox, ky, kx step.
+    height, width : int
+        Coordinates from 0 to these, exclusive, are inside the image.
+    fill : int
+        Code in every lane of a word outside the image.
+    weight, parameter : int
+        First weight tile; first row of the parameter memory.
+    target, target_* : int
+        First word written; its change when ox, oy step. Groups of one pixel go to consecutive
+        lane groups, wrapping into the next word.
+    target_group : int
+        First lane group written in that word.
+    last_group : int
+        Index of the last column group stored in the last tile.
+    zero_point, low, high : int
+        Added after the rounding shift; then clamped.
+    peak : int
+        1 for the maximum over the steps instead of the sum.
+    table : int
+        0, or 1 + the index of a table applied after the clamp.
+    end : int
+        1 in a program's last instruction.
+    """
+
+    last_block: int = 0
+    last_kx: int = 0
+    last_ky: int = 0
+    last_digit: int = 0
+    last_ox: int = 0
+    last_oy: int = 0
+    last_tile: int = 0
+    source: int = 0
+    source_block: int = 0
+    source_kx: int = 0
+    source_ky: int = 0
+    source_digit: int = 0
+    source_ox: int = 0
+    source_oy: int = 0
+    source_tile: int = 0
+    origin_y: int = 0
+    origin_x: int = 0
+    stride_y: int = 0
+    stride_x: int = 0
+    step_y: int = 0
+    step_x: int = 0
+    height: int = 1
+    width: int = 1
+    fill: int = 0
+    weight: int = 0
+    parameter: int = 0
+    target: int = 0
+    target_ox: int = 0
+    target_oy: int = 0
+    target_group: int = 0
+    last_group: int = 0
+    zero_point: int = 0
+    low: int = -128
+    high: int = 127
+    peak: int = 0
+    table: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where a field of `Instruction` lies: bits [offset, offset + width) of a 32-bit word."""
+
+    name: str
+    word: int
+    offset: int
+    width: int
+    signed: bool
+
+
+def bits(count: int) -> int:
+    """Width of an index from 0 to ``count - 1``, at least 1."""
+    return max(1, (count - 1).bit_length())
+
+
+def widths(config: Config) -> dict[str, tuple[int, bool]]:
+    """Width and signedness of every field for a configuration."""
+    address = bits(config.activation_depth)
+    result: dict[str, tuple[int, bool]] = {}
+    for loop in LOOPS:
+        result[f"last_{loop}"] = (address, False)
+        result[f"source_{loop}"] = (address, False)
+    result["last_digit"] = (2, False)
+    result["last_tile"] = (bits(config.parameter_depth), False)
+    for name in ("source", "target", "target_ox", "target_oy"):
+        result[name] = (address, False)
+    for name in ("origin_y", "origin_x"):
+        result[name] = (address + 1, True)
+    for name in ("height", "width"):
+        result[name] = (address + 1, False)
+    for name in ("stride_y", "stride_x", "step_y", "step_x"):
+        result[name] = (8, False)
+    for name in ("fill", "zero_point", "low", "high"):
+        result[name] = (8, True)
+    result["weight"] = (bits(config.weight_depth), False)
+    result["parameter"] = (bits(config.parameter_depth), False)
+    result["target_group"] = (bits(config.rows // config.lanes), False)
+    result["last_group"] = (bits(config.groups), False)
+    result["peak"] = (1, False)
+    result["table"] = (bits(config.tables + 1), False)
+    result["end"] = (1, False)
+    return result
+
+
+def layout(config: Config) -> list[Field]:
+    """Places every field in 32-bit words, none across two, widest first.
+
+    Fields in `LATE` come after all others: the pipeline still needs their old values while
+    the last results of an instruction drain, and the others are fetched meanwhile.
+    """
+    sizes = widths(config)
+    used: list[int] = []
+    result = []
+    for late in (False, True):
+        names = [field.name for field in fields(Instruction) if (field.name in LATE) is late]
+        start = len(used)
+        for name in sorted(names, key=lambda name: -sizes[name][0]):
+            width, signed = sizes[name]
+            fits = (i for i in range(start, len(used)) if used[i] + width <= 32)
+            word = next(fits, len(used))
+            if word == len(used):
+                used.append(0)
+            result.append(Field(name, word, used[word], width, signed))
+            used[word] += width
+    return result
+
+
+def instruction_words(config: Config) -> int:
+    """32-bit words that one instruction takes."""
+    return 1 + max(field.word for field in layout(config))
+
+
+def early_words(config: Config) -> int:
+    """How many of them may be replaced while the last instruction's results drain."""
+    return min(field.word for field in layout(config) if field.name in LATE)
+
+
+def encode(instruction: Instruction, config: Config) -> np.ndarray:
+    """Packs an instruction: uint32 array of `instruction_words`.
+
+    Raises
+    ------
+    ValueError
+        If a value does not fit its field.
+    """
+    words = [0] * instruction_words(config)
+    for field in layout(config):
+        value = int(getattr(instruction, field.name))
+        low = -(1 << (field.width - 1)) if field.signed else 0
+        if not low <= value < low + (1 << field.width):
+            raise ValueError(
+                f"{field.name} must fit {field.width} {'signed ' * field.signed}bits, not {value!r}"
+            )
+        words[field.word] |= (value & ((1 << field.width) - 1)) << field.offset
+    return np.array(words, np.uint32)
+
+
+def decode(words: Sequence[int] | np.ndarray, config: Config) -> Instruction:
+    """Unpacks what `encode` packed."""
+    values = {}
+    for field in layout(config):
+        value = int(words[field.word]) >> field.offset & ((1 << field.width) - 1)
+        if field.signed and value >> (field.width - 1):
+            value -= 1 << field.width
+        values[field.name] = value
+    return Instruction(**values)

@@ -1,0 +1,1 @@
+"""Multipliers and memories, one file per FPGA family behind one interface."""

@@ -1,0 +1,66 @@
+"""Read-back: 32-bit words of the activation memory as a stream of answers."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from weft.hw.config import Config, Space
+from weft.hw.isa import bits
+from weft.hw.memory import Bank
+
+
+class ReadBack(wiring.Component):
+    """One word at a time: simple, as the link outside is far slower.
+
+    Members
+    -------
+    read : In(stream of unsigned(24))
+        Address of a 32-bit word.
+    data : Out(stream of unsigned(32))
+    hold : In(1)
+        Take no new address.
+    read_address : Out
+        Of an activation word.
+    row : In
+        The word read, `Bank.latency` cycles later.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        super().__init__(
+            {
+                "read": In(stream.Signature(unsigned(24))),
+                "data": Out(stream.Signature(unsigned(32))),
+                "hold": In(1),
+                "read_address": Out(bits(config.activation_depth)),
+                "row": In(8 * config.rows),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        row_words = self.config.row_words(Space.ACTIVATION)
+        index_bits = (row_words - 1).bit_length()
+        address = Signal(24)
+        waiting = Signal(range(Bank.latency + 1))
+        m.d.comb += self.read_address.eq(address >> index_bits)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.read.ready.eq(~self.hold)
+                with m.If(self.read.valid & self.read.ready):
+                    m.d.sync += [address.eq(self.read.payload), waiting.eq(Bank.latency)]
+                    m.next = "READ"
+            with m.State("READ"):
+                m.d.sync += waiting.eq(waiting - 1)
+                with m.If(waiting == 0):
+                    padded = Signal(32 * row_words)
+                    m.d.comb += padded.eq(self.row)
+                    m.d.sync += self.data.payload.eq(padded.word_select(address[:index_bits], 32))
+                    m.next = "ANSWER"
+            with m.State("ANSWER"):
+                m.d.comb += self.data.valid.eq(1)
+                with m.If(self.data.ready):
+                    m.next = "IDLE"
+        return m

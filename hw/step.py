@@ -1,0 +1,18 @@
+"""What travels down the pipeline beside the data: plain flags of a step and of a pixel."""
+
+from __future__ import annotations
+
+from amaranth.lib import data, enum
+
+
+class Next(enum.Enum, shape=2):
+    """Which loop moves after a pixel."""
+
+    OX = 0
+    OY = 1
+    TILE = 2
+    END = 3
+
+
+#: A pixel's last step has been issued. `last_tile` says it belongs to the last tile.
+Pixel = data.StructLayout({"valid": 1, "next": Next, "last_tile": 1})

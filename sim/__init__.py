@@ -1,0 +1,1 @@
+"""Engines that run a program, from the golden model to the netlist."""

@@ -1,0 +1,138 @@
+"""The interpreter: runs a program's memory images as the instruction set defines them.
+
+It decodes what the gateware decodes and knows nothing of the network, so that an
+error of the compiler shows here and an error of the gateware does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from weft.compiler.program import Program
+from weft.hw.config import Space
+from weft.hw.isa import DIGIT_BITS, LOOPS, Instruction, decode, instruction_words
+from weft.sim.engine import RunResult
+
+
+class Machine:
+    """The memories of a core, and how an instruction changes them."""
+
+    def __init__(self, program: Program):
+        self.config = config = program.config
+        self.activation = np.zeros((config.activation_depth, config.rows), np.int8)
+        images = program.images
+        self.weight = images[Space.WEIGHT].view(np.int8).reshape(-1, config.rows, config.columns)
+        parameters = images[Space.PARAMETER].view("<i4").reshape(-1, config.lanes, 2)
+        self.bias, self.shift = parameters[..., 0].astype(np.int64), parameters[..., 1]
+        tables = images.get(Space.TABLE, np.zeros((0, 1), np.uint8))
+        self.tables = tables.view(np.int8).reshape(-1, 256)
+        words = images[Space.PROGRAM].view("<u4").reshape(-1, instruction_words(config))
+        self.program = [decode(row, config) for row in words]
+
+    def run(self) -> None:
+        """Runs the program from its first instruction to its end."""
+        for instruction in self.program:
+            self._execute(instruction)
+            if instruction.end:
+                return
+        raise ValueError("the program has no end")
+
+    def _execute(self, ins: Instruction) -> None:
+        config = self.config
+        turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
+        inside_pixel = [turns[loop] for loop in ("digit", "ky", "kx", "block")]
+        steps = int(np.prod(inside_pixel))
+        source, y, x = self._walk(ins, turns)
+        inside = (y >= 0) & (y < ins.height) & (x >= 0) & (x < ins.width)
+        address = source % (1 << (config.activation_depth - 1).bit_length())
+        words = self.activation[np.where(inside, address, 0)]
+        words = np.where(inside[..., None], words, np.int8(ins.fill))
+
+        tiles = turns["tile"]
+        weight = self.weight[ins.weight :][: tiles * steps]
+        weight = weight.reshape(tiles, steps, config.rows, config.columns)
+        words = words.reshape(tiles, -1, steps, config.rows)
+        digit = np.arange(steps) * turns["digit"] // steps
+        results = []
+        for tile in range(tiles):
+            products = np.einsum(
+                "psr,src->psc", words[tile].astype(np.int64), weight[tile].astype(np.int64)
+            )
+            if ins.peak:
+                total = products.max(axis=1)
+            else:
+                scale = np.int64(1) << (DIGIT_BITS * (turns["digit"] - 1 - digit))
+                total = (products * scale[None, :, None]).sum(axis=1)
+            results.append(self._requantize(ins, tile, total))
+        self._store(ins, turns, np.stack(results))
+
+    def _walk(self, ins: Instruction, turns: Mapping[str, int]):
+        """Source word and coordinates of every step: arrays with one axis per loop."""
+        shape = [turns[loop] for loop in reversed(LOOPS)]
+        index = dict(zip(reversed(LOOPS), np.indices(shape), strict=True))
+        # A loop's own stride: its move, and the way that the loops inside it have gone.
+        source = np.full(shape, ins.source, np.int64)
+        gone = 0
+        for loop in LOOPS:
+            stride = getattr(ins, f"source_{loop}") + gone
+            source += index[loop] * stride
+            gone += (turns[loop] - 1) * stride
+        y = ins.origin_y + index["oy"] * ins.stride_y + index["ky"] * ins.step_y
+        x = ins.origin_x + index["ox"] * ins.stride_x + index["kx"] * ins.step_x
+        return source, y, x
+
+    def _requantize(self, ins: Instruction, tile: int, total: np.ndarray) -> np.ndarray:
+        groups = self.config.groups
+        rows = slice(ins.parameter + tile * groups, ins.parameter + (tile + 1) * groups)
+        total = total + self.bias[rows].reshape(-1)
+        limit = 1 << (self.config.accumulator_bits - 1)
+        if (total < -limit).any() or (total >= limit).any():
+            raise OverflowError(f"a sum does not fit {self.config.accumulator_bits} bits")
+        divisor = np.int64(1) << self.shift[rows].reshape(-1).astype(np.int64)
+        rounded = np.sign(total) * ((2 * np.abs(total) + divisor) // (2 * divisor))
+        code = np.clip(rounded + ins.zero_point, ins.low, ins.high).astype(np.int8)
+        return self.tables[ins.table - 1][code.astype(np.int64) + 128] if ins.table else code
+
+    def _store(self, ins: Instruction, turns: Mapping[str, int], codes: np.ndarray) -> None:
+        """`codes`: (tiles, pixels, columns)."""
+        config = self.config
+        oy, ox = np.indices((turns["oy"], turns["ox"])).reshape(2, -1)
+        # target_oy leads from one row's start to the next, target_ox along the row.
+        pixel = ins.target + oy * ins.target_oy + ox * ins.target_ox
+        first = ins.target_group * config.lanes
+        depth = 1 << (config.activation_depth - 1).bit_length()
+        for tile in range(turns["tile"]):
+            count = config.columns
+            if tile == turns["tile"] - 1:
+                count = (ins.last_group + 1) * config.lanes
+            for column in range(count):
+                word, lane = divmod(first + tile * config.columns + column, config.rows)
+                self.activation[(pixel + word) % depth, lane] = codes[tile, :, column]
+
+
+def run(program: Program, inputs: Mapping[str, np.ndarray]) -> RunResult:
+    """Runs every sample: int8 arrays (N, H, W, C) by tensor name, in and out."""
+    machine = Machine(program)
+    count = len(next(iter(inputs.values())))
+    samples = []
+    for sample in range(count):
+        for name in program.core_inputs:
+            place = program.placements[name]
+            padded = np.zeros(
+                (place.height, place.width, place.blocks * program.config.rows), np.int8
+            )
+            padded[..., : place.channels] = inputs[name][sample]
+            rows = padded.reshape(place.words, program.config.rows)
+            machine.activation[place.base : place.base + place.words] = rows
+        machine.run()
+        samples.append({name: _read(machine, program, name) for name in program.core_outputs})
+    outputs = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
+    return RunResult(outputs)
+
+
+def _read(machine: Machine, program: Program, name: str) -> np.ndarray:
+    place = program.placements[name]
+    words = machine.activation[place.base : place.base + place.words]
+    return words.reshape(place.height, place.width, -1)[..., : place.channels].copy()

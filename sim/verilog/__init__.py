@@ -1,0 +1,1 @@
+"""The whole core in Verilog, under Verilator or Icarus, driven through cocotb."""

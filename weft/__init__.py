@@ -1,0 +1,50 @@
+"""weft: weaves a trained network into an FPGA.
+
+The functions here are the commands of the command line: ``weft.simulate`` does what
+``weft simulate`` does and returns what ``--json`` prints as `to_json()`. They are
+imported when first used, so that ``import weft`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from weft.errors import InputError, Problem, RefusedError, UnsupportedError, WeftError
+
+if TYPE_CHECKING:
+    from weft.commands.build import build
+    from weft.commands.check import check
+    from weft.commands.compile import compile_model
+    from weft.commands.quantize import quantize_model
+    from weft.commands.simulate import simulate
+    from weft.commands.verify import verify
+
+__all__ = [
+    "InputError",
+    "Problem",
+    "RefusedError",
+    "UnsupportedError",
+    "WeftError",
+    "build",
+    "check",
+    "compile_model",
+    "quantize_model",
+    "simulate",
+    "verify",
+]
+
+_COMMANDS = {
+    "build": "build",
+    "check": "check",
+    "compile_model": "compile",
+    "quantize_model": "quantize",
+    "simulate": "simulate",
+    "verify": "verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _COMMANDS:
+        raise AttributeError(f"module 'weft' has no attribute {name!r}")
+    return getattr(import_module(f"weft.commands.{_COMMANDS[name]}"), name)

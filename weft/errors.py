@@ -1,0 +1,63 @@
+"""What weft says when it cannot do what was asked.
+
+Every error a user can cause is a `WeftError`: one sentence that says what is
+wrong, where, and what to do. The command line prints it and exits with `status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class WeftError(Exception):
+    """Base of all errors for users; `status` is the exit status of the command line."""
+
+    status = 2
+
+
+class InputError(WeftError):
+    """Bad usage or unreadable input: a file, an array, an option."""
+
+    status = 2
+
+
+class RefusedError(WeftError):
+    """The thing asked about does not hold: a mismatch, no fit, a missing tool."""
+
+    status = 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that stands in the way of a model.
+
+    Parameters
+    ----------
+    node : str
+        Name of the node in the file (or of its output where it has none).
+    op : str
+        Operator, spelled as the file's format spells it.
+    reason : str
+        What is wrong.
+    remedy : str
+        What the user can do.
+    """
+
+    node: str
+    op: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.node!r}: {self.reason}; {self.remedy}"
+
+
+class UnsupportedError(RefusedError):
+    """A model that cannot run, with every problem at once."""
+
+    def __init__(self, model: str, problems: Sequence[Problem]):
+        self.model = model
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{model} cannot run as it is ({len(self.problems)} problems):\n{lines}")
