@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weft.compiler.allocate import allocate, lifetimes
+from weft.compiler.cycles import instruction_cycles
 from weft.compiler.images import images
 from weft.compiler.lower import Lowering
-from weft.compiler.network import Network
+from weft.compiler.network import Network, Node
 from weft.compiler.passes import Pass
 from weft.compiler.program import Placement, Program
 from weft.compiler.schedule import MAX_DIGITS, Schedule
+from weft.compiler.verify_program import verify
 from weft.errors import Problem, UnsupportedError
 from weft.hw.config import Config, Space
 from weft.hw.isa import encode, instruction_words
@@ -42,10 +44,9 @@ def compile_network(network: Network, config: Config) -> Program:
     problems = plan.problems + plan.misfits()
     if problems:
         raise UnsupportedError(network.name, problems)
-    layers = [
-        {"name": name, "instruction": index} for index, name in enumerate(plan.schedule.names)
-    ]
-    return Program(config, network, images(plan.schedule), plan.placements, layers)
+    program = Program(config, network, images(plan.schedule), plan.placements, layers(plan))
+    verify(program)
+    return program
 
 
 def problems_of(network: Network) -> list[Problem]:
@@ -94,6 +95,7 @@ class _Plan:
 
     def __init__(self, network: Network, config: Config):
         self.config = config
+        self.network = network
         lowering = Lowering(network, lanes=config.lanes)
         self.problems = list(lowering.problems)
         self.passes: list[Pass] = lowering.passes
@@ -186,12 +188,37 @@ class _Plan:
         return result
 
 
+def layers(plan: _Plan) -> list[dict]:
+    """Per node, in order: what it takes of time and memory. Plain data for reports."""
+    config, schedule = plan.config, plan.schedule
+    cycles = instruction_cycles(schedule.instructions, config)
+    nodes = {node.name: node for node in plan.network.nodes}
+    result: dict[str, dict] = {}
+    for index, name in enumerate(schedule.names):
+        layer = result.setdefault(
+            name,
+            {"name": name, "op": type(nodes[name]).__name__,
+             "macs": node_macs(plan.network, nodes[name]), "instructions": 0, "cycles": 0,
+             "weight_bytes": 0},
+        )  # fmt: skip
+        layer["instructions"] += 1
+        layer["cycles"] += cycles[index]
+        layer["weight_bytes"] += schedule.new_tiles[index] * config.multipliers
+    for name, layer in result.items():
+        place = plan.placements[nodes[name].output]
+        layer["output_bytes"] = place.words * config.rows
+    return list(result.values())
+
+
+def node_macs(network: Network, node: Node) -> int:
+    """Multiply-accumulates of a convolution or matrix product, 0 for anything else."""
+    weights = getattr(node, "weights", None)
+    if weights is None:
+        return 0
+    height, width, _ = network.tensors[node.output].shape
+    return height * width * int(np.prod(weights.shape))
+
+
 def macs(network: Network) -> int:
     """Multiply-accumulates of one inference: convolutions and matrix products only."""
-    total = 0
-    for node in network.nodes:
-        weights = getattr(node, "weights", None)
-        if weights is not None:
-            height, width, _ = network.tensors[node.output].shape
-            total += height * width * int(np.prod(weights.shape))
-    return total
+    return sum(node_macs(network, node) for node in network.nodes)

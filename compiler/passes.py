@@ -23,7 +23,7 @@ class Pass:
         The node it belongs to.
     sources : tuple of one or two tensor names
         Two tensors of one shape take the kernel's horizontal axis: kernel ``[:, i]`` is
-        for source i, and the kernel is 1 × 1.
+        for source i, and the kernel is 1 x 1.
     target : str
     kernel : int64 array, shape (kh, kw, source channels, result channels)
         Not limited to 8 bits: the scheduler splits wide values into digits.

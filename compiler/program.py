@@ -16,6 +16,7 @@ import numpy as np
 
 from weft.compiler.network import Network
 from weft.hw.config import Config, Space
+from weft.hw.isa import Instruction, decode, instruction_words
 
 #: One write at the core's load port.
 LOAD_WORD = np.dtype([("space", "u1"), ("address", "<u4"), ("data", "<u4")])
@@ -60,6 +61,14 @@ class Program:
     images: Mapping[Space, np.ndarray]
     placements: Mapping[str, Placement]
     layers: list[dict] = field(default_factory=list)
+
+    @property
+    def instructions(self) -> list[Instruction]:
+        """The instructions, decoded from their image."""
+        words = self.images[Space.PROGRAM].view("<u4")
+        return [
+            decode(row, self.config) for row in words.reshape(-1, instruction_words(self.config))
+        ]
 
     @property
     def digest(self) -> str:

@@ -25,6 +25,8 @@ class Schedule:
     instructions : list of Instruction
     names : list of str
         The pass each instruction belongs to.
+    new_tiles : list of int
+        How many tiles of weights each instruction added.
     weights : list of int8 array, shape (rows, columns)
         Tiles.
     parameters : list of (bias, shift), int64 arrays of `lanes`
@@ -34,9 +36,11 @@ class Schedule:
     config: Config
     instructions: list[Instruction] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    new_tiles: list[int] = field(default_factory=list)
     weights: list[np.ndarray] = field(default_factory=list)
     parameters: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     tables: list[np.ndarray] = field(default_factory=list)
+    _known: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, step: Pass, placements: Mapping[str, Placement]) -> None:
         """Appends the instructions of a pass."""
@@ -45,10 +49,18 @@ class Schedule:
 
     def _add_part(self, step: Pass, part: _Part, placements: Mapping[str, Placement]) -> None:
         config = self.config
+        before = len(self.weights)
         kh, kw = step.kernel.shape[:2]
         source = placements[step.sources[0]]
         target = placements[step.target]
         digits = _digits(part.tiles)
+
+        # (tiles, digits, kh, kw, run, rows, columns), one of each where all are the same.
+        shared = np.stack(digits, axis=1)
+        hold_taps = kh * kw > 1 and (shared == shared[:, :, :1, :1]).all()
+        hold_tiles = len(shared) > 1 and (shared == shared[:1]).all()
+        shared = shared[:, :, :1, :1] if hold_taps else shared
+        shared = shared[:1] if hold_tiles else shared
 
         # Words from one turn of a loop to the next, before the inner loops are taken back.
         row, pixel = source.width * source.blocks, source.blocks
@@ -98,7 +110,9 @@ class Schedule:
                 height=source.height,
                 width=source.width,
                 fill=step.fill,
-                weight=len(self.weights),
+                weight=self._weights(shared),
+                hold_taps=int(hold_taps),
+                hold_tiles=int(hold_tiles),
                 parameter=len(self.parameters),
                 target=(place + word) % depth,
                 target_ox=target.blocks % depth,
@@ -113,14 +127,20 @@ class Schedule:
             )
         )
         self.names.append(step.name)
-        for tile in range(len(part.tiles)):
-            for digit in digits:
-                self.weights.extend(digit[tile].reshape(-1, config.rows, config.columns))
+        self.new_tiles.append(len(self.weights) - before)
         bias, shift = (
             _padded(values[part.first_channel :][: part.channels], len(part.tiles), config)
             for values in (step.bias, step.shift)
         )
         self.parameters.extend(zip(bias, shift, strict=True))
+
+    def _weights(self, tiles: np.ndarray) -> int:
+        """Address of tiles in the weight memory; equal ones are stored once."""
+        key = tiles.tobytes()
+        if key not in self._known:
+            self._known[key] = len(self.weights)
+            self.weights.extend(tiles.reshape(-1, self.config.rows, self.config.columns))
+        return self._known[key]
 
     def _table(self, table: np.ndarray | None) -> int:
         if table is None:
@@ -207,7 +227,7 @@ def _digits(tiles: np.ndarray) -> list[np.ndarray]:
     base = 1 << DIGIT_BITS
     result: list[np.ndarray] = []
     while True:
-        if ((-128 <= tiles) & (tiles <= 127)).all():
+        if ((tiles >= -128) & (tiles <= 127)).all():
             return [tiles.astype(np.int8), *result]
         digit = (tiles + base // 2) % base - base // 2
         result.insert(0, digit.astype(np.int8))

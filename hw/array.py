@@ -1,4 +1,4 @@
-"""The systolic array: R × C cells, weights streaming in, partial sums moving down.
+"""The systolic array: R x C cells, weights streaming in, partial sums moving down.
 
 A row's activation meets all columns of a group in the same cycle; each row works
 a cycle after the row above, each group of columns a cycle after the group to its
@@ -7,14 +7,14 @@ left. Nothing stalls: what enters leaves `latency` cycles later.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits
-from weft.hw.primitives.multiplier import Multiplier
+from weft.hw.primitives.multipliers import Multipliers
 
 
 def sum_bits(rows: int) -> int:
@@ -22,35 +22,45 @@ def sum_bits(rows: int) -> int:
     return 16 + bits(rows)
 
 
-class Cell(wiring.Component):
-    """``sum_out = sum_in + activation * weight``; no flow control.
+class Row(wiring.Component):
+    """The cells of one row and group: ``sums_out = sums_in + activation * weights``.
 
-    Operands take ``Multiplier.latency + 1`` cycles to the output, `sum_in` takes one.
+    Operands take `latency` cycles to the output, `sums_in` takes one; no flow control.
 
     Members
     -------
-    activation, weight : In(signed(8))
-    sum_in : In(signed(width))
-    sum_out : Out(signed(width))
+    activation : In(8)
+    weights : In
+        One int8 per column.
+    sums_in, sums_out : In, Out
+        One sum of `width` bits per column.
     """
 
-    latency = Multiplier.latency + 1
+    latency = Multipliers.latency + 1
 
-    def __init__(self, *, width: int):
+    def __init__(self, *, columns: int, width: int):
+        self.columns = columns
+        self.width = width
         super().__init__(
             {
-                "activation": In(signed(8)),
-                "weight": In(signed(8)),
-                "sum_in": In(signed(width)),
-                "sum_out": Out(signed(width)),
+                "activation": In(8),
+                "weights": In(8 * columns),
+                "sums_in": In(width * columns),
+                "sums_out": Out(width * columns),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.multiplier = multiplier = Multiplier()
-        m.d.comb += [multiplier.a.eq(self.activation), multiplier.b.eq(self.weight)]
-        m.d.sync += self.sum_out.eq(self.sum_in + multiplier.product)
+        m.submodules.multipliers = multipliers = Multipliers(count=self.columns)
+        m.d.comb += [
+            multipliers.a.eq(self.activation.replicate(self.columns)),
+            multipliers.b.eq(self.weights),
+        ]
+        for column in range(self.columns):
+            above = self.sums_in.word_select(column, self.width).as_signed()
+            product = multipliers.products.word_select(column, 16).as_signed()
+            m.d.sync += self.sums_out.word_select(column, self.width).eq(above + product)
         return m
 
 
@@ -82,27 +92,27 @@ class Array(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a word to the sums of group 0."""
-        return self.config.rows - 1 + Cell.latency
+        return self.config.rows - 1 + Row.latency
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        above = [Signal(signed(self.width), name=f"zero_{c}") for c in range(config.columns)]
+        lanes = config.lanes
+        above: list[Value] = [Const(0, lanes * self.width)] * config.groups
         for row in range(config.rows):
             lane = self.word.word_select(row, 8)
             activation = delay(m, lane, row, name=f"row_{row}")
             for group in range(config.groups):
                 if group:
                     activation = delay(m, activation, 1, name=f"row_{row}_group_{group}")
-                for column in range(group * config.lanes, (group + 1) * config.lanes):
-                    cell = Cell(width=self.width)
-                    m.submodules[f"cell_{row}_{column}"] = cell
-                    m.d.comb += [
-                        cell.activation.eq(activation),
-                        cell.weight.eq(self.weights.word_select(row * config.columns + column, 8)),
-                        cell.sum_in.eq(above[column]),
-                    ]
-                    above[column] = cell.sum_out
-        for column in range(config.columns):
-            m.d.comb += self.sums.word_select(column, self.width).eq(above[column])
+                cells = Row(columns=lanes, width=self.width)
+                m.submodules[f"row_{row}_group_{group}"] = cells
+                first = row * config.columns + group * lanes
+                m.d.comb += [
+                    cells.activation.eq(activation),
+                    cells.weights.eq(self.weights[8 * first : 8 * (first + lanes)]),
+                    cells.sums_in.eq(above[group]),
+                ]
+                above[group] = cells.sums_out
+        m.d.comb += self.sums.eq(Cat(above))
         return m

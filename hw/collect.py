@@ -7,8 +7,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.config import Config
-from weft.hw.delay import delay
 from weft.hw.decoder import fields_layout
+from weft.hw.delay import delay
 from weft.hw.isa import bits
 from weft.hw.memory import Bank
 from weft.hw.step import Next, Pixel

@@ -41,8 +41,6 @@ class Config:
         ``columns // lanes`` groups, each a cycle behind the one before. 0 means the largest.
     accumulator_bits : int
         Width of an accumulator; the compiler refuses a network that needs more.
-    accumulator_depth : int
-        Partial sums a column can hold while a tile of weights stays, or 0 for none.
     activation_depth : int
         Words of `rows` bytes.
     weight_depth : int
@@ -53,11 +51,6 @@ class Config:
         32-bit words.
     tables : int
         256-byte tables for unary functions; 0 leaves them out of the hardware.
-    window : bool
-        The second activation path: depthwise layers at ``kernel rows * kernel columns``
-        MACs per column and cycle instead of one.
-    streams : int
-        Image rows that the second path can take per cycle.
 
     Raises
     ------
@@ -69,28 +62,23 @@ class Config:
     columns: int
     lanes: int = 0
     accumulator_bits: int = 32
-    accumulator_depth: int = 0
     activation_depth: int = 4096
     weight_depth: int = 4096
     parameter_depth: int = 1024
     program_depth: int = 1024
     tables: int = 1
-    window: bool = False
-    streams: int = 1
 
     def __post_init__(self) -> None:
         if self.lanes == 0 and self.rows > 0 and self.columns > 0:
             object.__setattr__(self, "lanes", math.gcd(self.rows, self.columns))
         positive = ("rows", "columns", "lanes", "accumulator_bits", "activation_depth",
-                    "weight_depth", "parameter_depth", "program_depth", "streams")  # fmt: skip
+                    "weight_depth", "parameter_depth", "program_depth")  # fmt: skip
         for name in positive:
             value = getattr(self, name)
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        for name in ("accumulator_depth", "tables"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise ValueError(f"{name} must be an integer from 0, not {value!r}")
+        if not isinstance(self.tables, int) or self.tables < 0:
+            raise ValueError(f"tables must be an integer from 0, not {self.tables!r}")
         if self.rows % self.lanes or self.columns % self.lanes:
             raise ValueError(
                 f"lanes must divide the array's {self.rows} rows and {self.columns} columns, "

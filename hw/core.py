@@ -1,7 +1,7 @@
 """The core: memories, sequencer, array, accumulators, requantizer and store, joined.
 
-Latencies are sums of the parts' own, so that a pipeline stage added to one of
-them moves everything that depends on it.
+Latencies are sums of the parts' own (`weft.hw.latency`), so that a pipeline stage added
+to one of them moves everything that depends on it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from weft.hw.collect import Collect
 from weft.hw.config import Config, Space
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
+from weft.hw.latency import drain, pipeline
 from weft.hw.memory import ActivationMemory, Bank, ParameterMemory, WeightMemory, bank_init
 from weft.hw.ports import LoadWord
 from weft.hw.readback import ReadBack
@@ -26,19 +27,6 @@ from weft.hw.requantize import Requantize
 from weft.hw.sequencer import Sequencer
 from weft.hw.store import Store
 from weft.hw.table import Tables
-
-
-def pipeline(config: Config) -> dict[str, int]:
-    """Cycles that data spend in each part, in the order in which they pass."""
-    return {
-        "read": Bank.latency + 1,
-        "array": config.rows - 1 + 3,
-        "accumulate": Accumulator.latency,
-        "collect": Collect.latency + config.groups - 1,
-        "requantize": Requantize.latency,
-        "table": Tables.latency if config.tables else 0,
-        "store": Store.latency,
-    }
 
 
 class Core(wiring.Component):
@@ -87,7 +75,7 @@ class Core(wiring.Component):
         config = self.config
         latency = pipeline(config)
 
-        m.submodules.decoder = decoder = Decoder(config, drain=sum(latency.values()) + 1)
+        m.submodules.decoder = decoder = Decoder(config, drain=drain(config))
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.program = program = Bank(
             width=32,

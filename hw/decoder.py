@@ -94,10 +94,9 @@ class Decoder(wiring.Component):
                                 m.d.sync += self.fields[field.name].eq(value)
 
         with m.FSM():
-            with m.State("IDLE"):
-                with m.If(self.start):
-                    m.d.sync += [self.read_address.eq(0), asked.eq(0), arrived.eq(0)]
-                    m.next = "FETCH"
+            with m.State("IDLE"), m.If(self.start):
+                m.d.sync += [self.read_address.eq(0), asked.eq(0), arrived.eq(0)]
+                m.next = "FETCH"
             with m.State("FETCH"):
                 may = (asked < early) | (draining == 0) if early else draining == 0
                 m.d.comb += [self.busy.eq(1), ask.eq((asked != words) & may)]

@@ -69,6 +69,9 @@ class Instruction:
         Code in every lane of a word outside the image.
     weight, parameter : int
         First weight tile; first row of the parameter memory.
+    hold_taps, hold_tiles : int
+        1 where all (ky, kx), or all tiles, use the same weights: the address then goes back
+        instead of on when these loops step.
     target, target_* : int
         First word written; its change when ox, oy step. Groups of one pixel go to consecutive
         lane groups, wrapping into the next word.
@@ -111,6 +114,8 @@ class Instruction:
     width: int = 1
     fill: int = 0
     weight: int = 0
+    hold_taps: int = 0
+    hold_tiles: int = 0
     parameter: int = 0
     target: int = 0
     target_ox: int = 0
@@ -164,9 +169,9 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
     result["parameter"] = (bits(config.parameter_depth), False)
     result["target_group"] = (bits(config.rows // config.lanes), False)
     result["last_group"] = (bits(config.groups), False)
-    result["peak"] = (1, False)
+    for name in ("hold_taps", "hold_tiles", "peak", "end"):
+        result[name] = (1, False)
     result["table"] = (bits(config.tables + 1), False)
-    result["end"] = (1, False)
     return result
 
 

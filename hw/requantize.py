@@ -58,9 +58,7 @@ class Requantize(wiring.Component):
         rounded = Signal(signed(width + 1))
         shift_2 = Signal(5)
         total = Signal(signed(width + 2))
-        m.d.comb += total.eq(
-            Cat(carry, biased).as_signed() + Cat(carry, mask, 0).as_signed()
-        )
+        m.d.comb += total.eq(Cat(carry, biased).as_signed() + Cat(carry, mask, 0).as_signed())
         m.d.sync += [rounded.eq(total >> 1), shift_2.eq(shift_1)]
 
         # Stages 3 and 4: the shift, coarse then fine.

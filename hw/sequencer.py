@@ -126,23 +126,31 @@ class Sequencer(wiring.Component):
         for loop in LOOPS:
             with m.If(moves[loop]):
                 m.d.comb += delta.eq(self.fields[f"source_{loop}"])
-        # Weights go straight on; another pixel of the same tile starts over.
+        # Weights go straight on; another pixel of the same tile starts over, and so do other
+        # taps or tiles that share them.
+        begin = moves["begin"]
         tile_start = Signal.like(self.weight)
-        again = moves["ox"] | moves["oy"]
+        digit_start = Signal.like(self.weight)
         following = Signal.like(self.weight)
-        with m.If(moves["begin"]):
+        taps_again = self.fields.hold_taps & (moves["kx"] | moves["ky"])
+        tile_again = moves["ox"] | moves["oy"] | (self.fields.hold_tiles & moves["tile"])
+        with m.If(begin):
             m.d.comb += following.eq(self.fields.weight)
-        with m.Elif(again):
+        with m.Elif(tile_again):
             m.d.comb += following.eq(tile_start)
+        with m.Elif(taps_again):
+            m.d.comb += following.eq(digit_start)
         with m.Else():
             m.d.comb += following.eq(self.weight + 1)
         with m.If(issue):
             m.d.sync += [
-                self.source.eq(Mux(moves["begin"], self.fields.source, self.source + delta)),
+                self.source.eq(Mux(begin, self.fields.source, self.source + delta)),
                 self.weight.eq(following),
             ]
-            with m.If(moves["begin"] | moves["tile"]):
+            with m.If(begin | moves["tile"]):
                 m.d.sync += tile_start.eq(following)
+            with m.If(begin | moves["tile"] | moves["digit"] | tile_again):
+                m.d.sync += digit_start.eq(following)
 
     def _move_coordinates(self, m: Module, issue: Signal, moves: dict[str, Signal]) -> None:
         """Coordinates are unsigned and wrap: what lies above or left of the image is huge."""

@@ -12,6 +12,7 @@ from amaranth.back import verilog
 from amaranth.lib import wiring
 
 from weft.hw.config import Config
+from weft.hw.core import Core
 
 #: Name of the top module; a submodule is called ``weft_core.<name>``.
 TOP = "weft_core"
@@ -42,8 +43,6 @@ def to_verilog(config: Config, program_digest: str | None = None) -> str:
     str
         The same text for the same arguments and the same version of weft.
     """
-    from weft.hw.core import Core  # noqa: PLC0415 - conversion of other components needs no core
-
     return _header(config, program_digest) + convert(Core(config), name=TOP)
 
 

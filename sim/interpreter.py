@@ -12,7 +12,7 @@ import numpy as np
 
 from weft.compiler.program import Program
 from weft.hw.config import Space
-from weft.hw.isa import DIGIT_BITS, LOOPS, Instruction, decode, instruction_words
+from weft.hw.isa import DIGIT_BITS, LOOPS, Instruction
 from weft.sim.engine import RunResult
 
 
@@ -28,8 +28,7 @@ class Machine:
         self.bias, self.shift = parameters[..., 0].astype(np.int64), parameters[..., 1]
         tables = images.get(Space.TABLE, np.zeros((0, 1), np.uint8))
         self.tables = tables.view(np.int8).reshape(-1, 256)
-        words = images[Space.PROGRAM].view("<u4").reshape(-1, instruction_words(config))
-        self.program = [decode(row, config) for row in words]
+        self.program = program.instructions
 
     def run(self) -> None:
         """Runs the program from its first instruction to its end."""
@@ -51,8 +50,9 @@ class Machine:
         words = np.where(inside[..., None], words, np.int8(ins.fill))
 
         tiles = turns["tile"]
-        weight = self.weight[ins.weight :][: tiles * steps]
-        weight = weight.reshape(tiles, steps, config.rows, config.columns)
+        weight = self.weight[_weight_index(ins, turns)].reshape(
+            tiles, steps, config.rows, config.columns
+        )
         words = words.reshape(tiles, -1, steps, config.rows)
         digit = np.arange(steps) * turns["digit"] // steps
         results = []
@@ -110,6 +110,19 @@ class Machine:
             for column in range(count):
                 word, lane = divmod(first + tile * config.columns + column, config.rows)
                 self.activation[(pixel + word) % depth, lane] = codes[tile, :, column]
+
+
+def _weight_index(ins: Instruction, turns: Mapping[str, int]) -> np.ndarray:
+    """The tile of weights of every step: array (tiles, digits, ky, kx, blocks)."""
+    shape = [turns[loop] for loop in ("tile", "digit", "ky", "kx", "block")]
+    different = [
+        1 if ins.hold_tiles else shape[0],
+        shape[1],
+        *([1, 1] if ins.hold_taps else shape[2:4]),
+        shape[4],
+    ]
+    index = np.arange(int(np.prod(different))).reshape(different)
+    return ins.weight + np.broadcast_to(index, shape)
 
 
 def run(program: Program, inputs: Mapping[str, np.ndarray]) -> RunResult:

@@ -1,0 +1,40 @@
+"""How long a program takes: exact, as every latency of the gateware is a constant.
+
+The formulas follow `weft.hw.decoder` and `weft.hw.sequencer`; a test holds them equal to
+the simulated gateware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from weft.hw.config import Config
+from weft.hw.isa import LOOPS, Instruction, early_words, instruction_words
+from weft.hw.latency import drain
+
+#: Cycles from asking for an instruction's last word until its first step is issued.
+_BEGIN = 4
+
+
+def issue_cycles(instruction: Instruction, config: Config) -> int:
+    """Cycles from an instruction's first step to its last, both included."""
+    turns = {loop: getattr(instruction, f"last_{loop}") + 1 for loop in LOOPS}
+    steps = turns["block"] * turns["kx"] * turns["ky"] * turns["digit"]
+    pixels = turns["ox"] * turns["oy"] * turns["tile"]
+    return steps + (pixels - 1) * max(steps, config.groups)
+
+
+def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> list[int]:
+    """Cycles per instruction, fetch and drain included; their sum is the core's `cycles`."""
+    words, early = instruction_words(config), early_words(config)
+    settle = drain(config)
+    result = []
+    for index, instruction in enumerate(instructions):
+        # The first fetch waits for nothing; a later one asks for its late words only when
+        # the results before it have drained.
+        late_from = max(early, settle) if index else early
+        fetch = late_from + words - early + _BEGIN - 1
+        result.append(fetch + issue_cycles(instruction, config))
+    if result:
+        result[-1] += settle + 1
+    return result

@@ -1,0 +1,118 @@
+"""The verifier: rejects a program that would read or write where it must not, or never end.
+
+It looks at the encoded images alone, as the gateware does, so that it also judges a
+program that did not come from this compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from weft.compiler.program import Program
+from weft.errors import InputError
+from weft.hw.config import Config, Space
+from weft.hw.isa import LOOPS, Instruction, instruction_words
+
+
+def verify(program: Program) -> None:
+    """Checks every instruction.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong, each with the number of the instruction.
+    """
+    faults = list(_faults(program))
+    if faults:
+        raise InputError("the program is not valid: " + "; ".join(faults))
+
+
+def _faults(program: Program) -> Iterator[str]:
+    config = program.config
+    for space, image in program.images.items():
+        if image.ndim != 2 or image.shape[1] != config.row_bytes(space):
+            yield f"the {space.name.lower()} image has rows of {image.shape[1:]} bytes"
+            return
+        if len(image) > config.depth(space):
+            yield (f"the {space.name.lower()} image has {len(image)} rows and the memory "
+                   f"{config.depth(space)}")  # fmt: skip
+    words = program.images.get(Space.PROGRAM)
+    if words is None or len(words) == 0 or len(words) % instruction_words(config):
+        yield f"the program image holds no instructions of {instruction_words(config)} words"
+        return
+    instructions = program.instructions
+    ends = [index for index, instruction in enumerate(instructions) if instruction.end]
+    if ends != [len(instructions) - 1]:
+        yield "exactly the last instruction must be marked as the end"
+
+    written = np.zeros(1 << (config.activation_depth - 1).bit_length(), bool)
+    for name in program.core_inputs:
+        place = program.placements[name]
+        written[place.base : place.base + place.words] = True
+    for index, instruction in enumerate(instructions):
+        for fault in _instruction_faults(program, instruction, written):
+            yield f"instruction {index} {fault}"
+
+
+def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray) -> Iterator[str]:
+    config = program.config
+    turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
+
+    sizes = {space: len(program.images.get(space, ())) for space in Space}
+    taps = 1 if ins.hold_taps else turns["ky"] * turns["kx"]
+    tiles = 1 if ins.hold_tiles else turns["tile"]
+    weights = ins.weight + tiles * turns["digit"] * taps * turns["block"]
+    if weights > sizes[Space.WEIGHT]:
+        yield f"reads weight tile {weights - 1} of {sizes[Space.WEIGHT]}"
+    parameters = ins.parameter + turns["tile"] * config.groups
+    if parameters > sizes[Space.PARAMETER]:
+        yield f"reads parameter row {parameters - 1} of {sizes[Space.PARAMETER]}"
+    if 256 * ins.table > sizes[Space.TABLE]:
+        yield f"uses table {ins.table - 1} of {sizes[Space.TABLE] // 256}"
+    if ins.low > ins.high:
+        yield f"clamps to an empty range, {ins.low} to {ins.high}"
+    if ins.peak and turns["digit"] > 1:
+        yield "takes a maximum over digits"
+    if ins.last_group >= config.groups:
+        yield f"stores column group {ins.last_group} of {config.groups}"
+    if ins.target_group >= config.rows // config.lanes:
+        yield f"writes lane group {ins.target_group} of {config.rows // config.lanes}"
+
+    reads = _reads(ins, turns, len(written))
+    if (reads >= config.activation_depth).any():
+        yield f"reads activation word {reads.max()} of {config.activation_depth}"
+    elif not written[reads].all():
+        yield f"reads activation word {reads[~written[reads]][0]} before it is written"
+    writes = _writes(ins, turns, config, len(written))
+    if (writes >= config.activation_depth).any():
+        yield f"writes activation word {writes.max()} of {config.activation_depth}"
+    written[writes] = True
+
+
+def _reads(ins: Instruction, turns: dict[str, int], depth: int) -> np.ndarray:
+    """Activation words read inside the image."""
+    index = np.indices([turns[loop] for loop in LOOPS], sparse=True)
+    place = dict(zip(LOOPS, index, strict=True))
+    y = ins.origin_y + place["oy"] * ins.stride_y + place["ky"] * ins.step_y
+    x = ins.origin_x + place["ox"] * ins.stride_x + place["kx"] * ins.step_x
+    inside = (y >= 0) & (y < ins.height) & (x >= 0) & (x < ins.width)
+    address = np.int64(ins.source)
+    inner = 0
+    for loop in LOOPS:
+        stride = getattr(ins, f"source_{loop}") + inner
+        address = address + place[loop] * stride
+        inner += (turns[loop] - 1) * stride
+    address, inside = np.broadcast_arrays(address % depth, inside)
+    return np.unique(address[inside])
+
+
+def _writes(ins: Instruction, turns: dict[str, int], config: Config, depth: int) -> np.ndarray:
+    lanes = (
+        ins.target_group * config.lanes
+        + (turns["tile"] - 1) * config.columns
+        + (ins.last_group + 1) * config.lanes
+    )
+    oy, ox, word = np.indices((turns["oy"], turns["ox"], -(-lanes // config.rows)), sparse=True)
+    return np.unique((ins.target + oy * ins.target_oy + ox * ins.target_ox + word) % depth)
