@@ -3,8 +3,10 @@
 Readers make it, the quantizer consumes it. Like the integer graph it is channels
 last, (H, W, C) without the batch axis, and a dense vector of F features is
 (1, 1, F). Names of tensors are the file's own, so that a tensor can be asked for
-by name in the file's own runtime. Reshapes and transposes that only change how
-the file looks at the same memory leave no node behind: they change `order`.
+by name in the file's own runtime; only tensors that a Permute writes ("…/permuted") or
+that negative pads cut off ("…/cropped") have no name there.
+Reshapes and transposes that only change how the file looks at the same memory leave no
+node behind: they change `order`.
 """
 
 from __future__ import annotations

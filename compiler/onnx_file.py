@@ -1,0 +1,170 @@
+"""Open an ONNX file and take arrays out of it, trusting nothing in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
+from onnx import numpy_helper
+
+from weft.errors import InputError
+
+#: Opsets whose operators are read.
+OPSETS = range(13, 24)
+
+#: Protobuf itself ends here.
+LARGEST_FILE = 2**31 - 1
+
+_EXPORT = "export the model again"
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A parsed file.
+
+    Parameters
+    ----------
+    path : Path
+    model : onnx.ModelProto
+    opset : int
+        Version of the default domain.
+    """
+
+    path: Path
+    model: onnx.ModelProto
+    opset: int
+
+
+def open_file(path: str | Path) -> OnnxFile:
+    """Parse a file and see that it is an ONNX model.
+
+    Raises
+    ------
+    InputError
+        If it is missing, empty, too large, truncated or something else.
+    """
+    path = Path(path)
+    data = _read(path)
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except (DecodeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not an ONNX model, or is truncated; {_EXPORT}, or copy it again"
+        ) from error
+    if not model.HasField("graph") or not model.ir_version:
+        raise InputError(f"{path} is not an ONNX model: it holds no graph; {_EXPORT}")
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if not versions:
+        raise InputError(f"{path} does not say its opset, so it may be truncated; {_EXPORT}")
+    if not model.graph.output:
+        raise InputError(f"{path} has a graph without outputs; {_EXPORT}")
+    if not all(isinstance(text, str) for text in _texts(model.graph)):
+        raise InputError(f"{path} is damaged: a name in it is not text; {_EXPORT}")
+    return OnnxFile(path, model, max(versions))
+
+
+def _texts(graph: onnx.GraphProto) -> Iterator[object]:
+    """Every name that may end up in a message; protobuf hands out bytes where one is not UTF-8."""
+    yield graph.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.t.name)
+    for tensor in graph.initializer:
+        yield tensor.name
+        yield from (entry.value for entry in tensor.external_data)
+    for sparse in graph.sparse_initializer:
+        yield sparse.values.name
+    for value in (*graph.input, *graph.output):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+
+
+def _read(path: Path) -> bytes:
+    if not path.exists():
+        raise InputError(f"there is no file {path}; check the name of the model")
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; name an .onnx file")
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise InputError(
+                f"{path} is too large ({size} bytes, of 2 GiB at most); "
+                "no such network fits an FPGA, use a smaller one"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    if not data:
+        raise InputError(f"{path} is empty; {_EXPORT}")
+    return data
+
+
+def tensor_array(file: OnnxFile, tensor: onnx.TensorProto) -> np.ndarray:
+    """A tensor of the file as an array, wherever its data lie.
+
+    Raises
+    ------
+    InputError
+        If its data are missing, do not fit its shape or lie outside the file's folder.
+    """
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        tensor = _with_external_data(file, tensor)
+    try:
+        array = numpy_helper.to_array(tensor)
+    except Exception as error:  # onnx raises whatever the broken bytes led to
+        raise InputError(
+            f"{file.path}: the data of tensor {tensor.name!r} do not fit its type and shape; "
+            f"{_EXPORT}"
+        ) from error
+    if array.dtype == object or array.dtype.kind in "SUO":
+        raise InputError(
+            f"{file.path}: tensor {tensor.name!r} holds strings; remove it from the model"
+        )
+    return array
+
+
+def _with_external_data(file: OnnxFile, tensor: onnx.TensorProto) -> onnx.TensorProto:
+    """The same tensor with its data inside."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    where = f"{file.path}: the external data of tensor {tensor.name!r}"
+    location = Path(entries.get("location", "").replace("\\", "/"))
+    folder = file.path.parent.resolve()
+    if "\0" in str(location):
+        raise InputError(f"{where} have no file name; {_EXPORT}")
+    inside = (folder / location).resolve().is_relative_to(folder)
+    if location.is_absolute() or ".." in location.parts or not inside or not location.parts:
+        raise InputError(
+            f"{where} lie at {str(location)!r}, outside the model's folder; "
+            "put them beside the model and name them by a relative path"
+        )
+    try:
+        offset = int(entries.get("offset", "0"))
+        size = (folder / location).stat().st_size
+        length = int(entries.get("length", size - offset))
+        fits = math.prod(tensor.dims) <= 8 * length  # no type has less than a bit per element
+        if offset < 0 or length < 0 or offset + length > size or not fits:
+            raise InputError(f"{where} are truncated in {location}; copy that file again")
+        with (folder / location).open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read(length)
+    except ValueError as error:
+        raise InputError(f"{where} have no valid offset and length; {_EXPORT}") from error
+    except OSError as error:
+        raise InputError(
+            f"{where} cannot be read ({location}: {error.strerror}); put that file beside the model"
+        ) from error
+    inner = onnx.TensorProto()
+    inner.CopyFrom(tensor)
+    inner.ClearField("external_data")
+    inner.data_location = onnx.TensorProto.DEFAULT
+    inner.raw_data = data
+    return inner
