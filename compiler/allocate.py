@@ -32,9 +32,7 @@ def allocate(
 ) -> dict[str, Placement]:
     """Places every tensor in `spans`: the largest first, each at the lowest free address."""
     blocks = {name: -(-tensors[name].shape[2] // rows) for name in spans}
-    sizes = {
-        name: tensors[name].shape[0] * tensors[name].shape[1] * blocks[name] for name in spans
-    }
+    sizes = {name: tensors[name].shape[0] * tensors[name].shape[1] * blocks[name] for name in spans}
     placed: dict[str, Placement] = {}
     for name in sorted(spans, key=lambda name: (-sizes[name], spans[name], name)):
         start, end = spans[name]

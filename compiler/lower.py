@@ -75,6 +75,8 @@ class Lowering:
 
     def temporary(self, like: Tensor, name: str) -> Tensor:
         """A new tensor of the same shape."""
+        while name in self.tensors:
+            name += "'"
         self.tensors[name] = replace(like, name=name)
         return self.tensors[name]
 
@@ -87,6 +89,13 @@ def _zeros(channels: int) -> np.ndarray:
     return np.zeros(channels, np.int64)
 
 
+def _too_far(shift: int) -> tuple[str, str]:
+    return (
+        f"it shifts by {shift}, and the requantizer by 31 at the most",
+        "give its output a finer scale",
+    )
+
+
 def _shifts(requantize: Requantize, kernel: np.ndarray, bias: np.ndarray):
     """Right shifts for the hardware; a left shift becomes a factor of kernel and bias."""
     if requantize.rounding != "shift":
@@ -96,10 +105,7 @@ def _shifts(requantize: Requantize, kernel: np.ndarray, bias: np.ndarray):
         )
     shift = np.broadcast_to(np.asarray(requantize.shift, np.int64), bias.shape)
     if shift.max(initial=0) > 31:
-        raise LoweringError(
-            f"it shifts by {shift.max()}, and the requantizer by 31 at the most",
-            "give its output a finer scale",
-        )
+        raise LoweringError(*_too_far(shift.max()))
     left = np.maximum(-shift, 0)
     return kernel << left, bias << left, np.maximum(shift, 0)
 
@@ -138,6 +144,10 @@ def _linear(node, kernel, source: Tensor, target: Tensor, **geometry) -> Pass:
 def _max_pool(lowering: Lowering, node: MaxPool) -> Iterator[Pass]:
     source, target = lowering.source(node), lowering.target(node)
     channels = source.shape[2]
+    if not all(
+        min(_inside(node, axis, source.shape[axis], target.shape[axis])) for axis in (0, 1)
+    ):
+        raise LoweringError(*_ALL_PADDING)
     yield Pass(
         name=node.name, sources=(source.name,), target=target.name,
         kernel=np.tile(_identity(channels), (*node.kernel, 1, 1)),
@@ -161,9 +171,7 @@ def _average_pool(lowering: Lowering, node: AveragePool) -> Iterator[Pass]:
     for top, bottom, rows in spans[0]:
         for left, right, columns in spans[1]:
             if rows * columns == 0:
-                raise LoweringError(
-                    "a window lies in the padding altogether", "use smaller padding"
-                )
+                raise LoweringError(*_ALL_PADDING)
             numerator = 1 << max(node.left, 0)
             denominator = (rows * columns) << max(-node.left, 0)
             try:
@@ -186,10 +194,14 @@ def _average_pool(lowering: Lowering, node: AveragePool) -> Iterator[Pass]:
             )  # fmt: skip
 
 
-def _inside(node: AveragePool, axis: int, size: int, results: int) -> list[int]:
+_ALL_PADDING = ("a window lies in the padding altogether", "use smaller padding")
+
+
+def _inside(node: AveragePool | MaxPool, axis: int, size: int, results: int) -> list[int]:
     """How many rows (or columns) of each window are inside the image."""
+    dilation = node.dilation[axis] if isinstance(node, MaxPool) else 1
     starts = [i * node.stride[axis] - node.padding[axis] for i in range(results)]
-    return [max(0, min(s + node.kernel[axis], size) - max(s, 0)) for s in starts]
+    return [sum(0 <= s + k * dilation < size for k in range(node.kernel[axis])) for s in starts]
 
 
 def _equal_runs(values: list[int]) -> Iterator[tuple[int, int, int]]:
@@ -204,6 +216,8 @@ def _add(lowering: Lowering, node: Add) -> Iterator[Pass]:
     target = lowering.target(node)
     channels = target.shape[2]
     factors = [sign << left for sign, left in zip(node.signs, node.left, strict=True)]
+    if node.shift > 31:
+        raise LoweringError(*_too_far(node.shift))
     yield Pass(
         name=node.name, sources=node.inputs, target=target.name,
         kernel=np.concatenate([_identity(channels) * factor for factor in factors], axis=1),
@@ -273,8 +287,10 @@ def _concat(lowering: Lowering, node: Concat) -> Iterator[Pass]:
         part = target
         if not aligned and index:
             part = lowering.temporary(target, f"{node.output}/{index}")
-        copy = _copy(node, source, part, kernel)
-        yield replace(copy, shift=copy.shift + shift, count=source.shape[:2], **place)
+        copy = _copy(node, source, part, kernel << max(-shift, 0))
+        # An int8 code shifted by more than 31 is 0 as it is by 31.
+        right = min(max(shift, 0), 31)
+        yield replace(copy, shift=copy.shift + right, count=source.shape[:2], **place)
         if not aligned and index:
             both = np.concatenate([_identity(target.shape[2])] * 2, axis=1)
             yield replace(_copy(node, part, target, both), sources=(target.name, part.name))

@@ -67,8 +67,9 @@ def load(directory: Path) -> Program:
             description["layers"],
         )  # fmt: skip
         digest = program.digest
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError,
-            zipfile.BadZipFile) as error:  # fmt: skip
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file fails in any way: zlib, memory, recursion, ...
         raise InputError(f"the program in {directory} is damaged ({error}); {remedy}") from error
     if digest != description["digest"]:
         raise InputError(f"the program in {directory} does not match its digest; {remedy}")

@@ -6,6 +6,7 @@ program that did not come from this compiler.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,10 @@ import numpy as np
 from weft.compiler.program import Program
 from weft.errors import InputError
 from weft.hw.config import Config, Space
-from weft.hw.isa import LOOPS, Instruction, instruction_words
+from weft.hw.isa import LOOPS, Instruction, instruction_words, widths
+
+#: Steps of one instruction that are still checked; real ones take a tenth at the most.
+_MOST_STEPS = 1 << 24
 
 
 def verify(program: Program) -> None:
@@ -71,6 +75,9 @@ def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray)
         yield f"reads parameter row {parameters - 1} of {sizes[Space.PARAMETER]}"
     if 256 * ins.table > sizes[Space.TABLE]:
         yield f"uses table {ins.table - 1} of {sizes[Space.TABLE] // 256}"
+    shifts = program.images[Space.PARAMETER].view("<i4")[ins.parameter : parameters, 1::2]
+    if ((shifts < 0) | (shifts > 31)).any():
+        yield f"shifts by {shifts.min()} to {shifts.max()}, and the requantizer from 0 to 31"
     if ins.low > ins.high:
         yield f"clamps to an empty range, {ins.low} to {ins.high}"
     if ins.peak and turns["digit"] > 1:
@@ -80,6 +87,19 @@ def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray)
     if ins.target_group >= config.rows // config.lanes:
         yield f"writes lane group {ins.target_group} of {config.rows // config.lanes}"
 
+    for axis, limit, last, kernel in (
+        ("y", ins.height, turns["oy"] - 1, turns["ky"] - 1),
+        ("x", ins.width, turns["ox"] - 1, turns["kx"] - 1),
+    ):
+        first = getattr(ins, f"origin_{axis}")
+        final = first + last * getattr(ins, f"stride_{axis}") + kernel * getattr(ins, f"step_{axis}")
+        # The gateware's coordinates are unsigned and wrap.
+        turn = 1 << widths(config)["height"][0]
+        if final >= turn or first < limit - turn:
+            yield f"reaches {axis} from {first} to {final}, which {turn} coordinates cannot tell apart"
+    if math.prod(turns.values()) > _MOST_STEPS:
+        yield f"takes {math.prod(turns.values())} steps, over {_MOST_STEPS}"
+        return
     reads = _reads(ins, turns, len(written))
     if (reads >= config.activation_depth).any():
         yield f"reads activation word {reads.max()} of {config.activation_depth}"

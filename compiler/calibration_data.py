@@ -1,0 +1,145 @@
+"""Reads arrays for a model from .npz files and says what is wrong with them.
+
+A file holds `inputs`, N x the model's own shape, for a model with one input, or one
+array by the name of each input.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from weft.errors import InputError
+
+#: The key of the only input's samples.
+KEY = "inputs"
+
+#: What NumPy and the zip format raise over damaged files.
+_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+def load_arrays(
+    path: str | Path,
+    expected: Mapping[str, tuple[int, ...]],
+    dtypes: Mapping[str, str] | None = None,
+) -> dict[str, np.ndarray]:
+    """Arrays by input name, checked, from an .npz file.
+
+    Parameters
+    ----------
+    path : str or Path
+    expected : mapping of input name to shape
+        The model's own shapes with the batch axis, whose value is ignored.
+    dtypes : mapping of input name to dtype, optional
+        ``"float32"`` (the default) or ``"int8"``.
+
+    Raises
+    ------
+    InputError
+        One sentence that names file, array, what was expected and what was found.
+    """
+    arrays = _read(Path(path))
+    result = {}
+    for name, shape in expected.items():
+        key = name if name in arrays else KEY
+        if key not in arrays or (key == KEY != name and len(expected) > 1):
+            wanted = KEY if len(expected) == 1 else name
+            found = ", ".join(repr(key) for key in sorted(arrays)) or "none"
+            raise InputError(
+                f"{path} has no array {wanted!r} (found: {found}); save it with "
+                f"numpy.savez({Path(path).name!r}, {_keywords(expected)})"
+            )
+        dtype = (dtypes or {}).get(name, "float32")
+        result[name] = check_array(arrays[key], shape[1:], dtype, f"{path}: array {key!r}")
+    lengths = {name: len(array) for name, array in result.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+        raise InputError(
+            f"{path}: the arrays have different numbers of samples ({found}); "
+            "give every input the same number"
+        )
+    return result
+
+
+def check_array(array: np.ndarray, shape: tuple[int, ...], dtype: str, where: str) -> np.ndarray:
+    """`array` as (N, *shape) of `dtype`, or an InputError that starts with `where`."""
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise InputError(f"{where} has dtype {array.dtype}; convert it to {dtype}")
+    if array.ndim != len(shape) + 1 or array.shape[1:] != tuple(shape):
+        found = " x ".join(str(size) for size in array.shape) or "a single number"
+        remedy = (
+            "add the axis of samples with array[numpy.newaxis]"
+            if array.shape == tuple(shape)
+            else "reshape or crop the samples to the model's own shape"
+        )
+        raise InputError(
+            f"{where} has shape {found} where {' x '.join(['N', *map(str, shape)])} "
+            f"was expected; {remedy}"
+        )
+    if not len(array):
+        raise InputError(f"{where} has no samples; give at least one")
+    if array.dtype.kind == "f":
+        bad = ~np.isfinite(array)
+        if bad.any():
+            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise InputError(
+                f"{where} holds {array[index]} at index {index}, and {bad.sum()} values are not "
+                "finite in all; replace or drop these samples"
+            )
+    return _cast(array, dtype, where)
+
+
+def _cast(array: np.ndarray, dtype: str, where: str) -> np.ndarray:
+    if dtype == "float32" and array.dtype.kind == "f":
+        limit = np.finfo(np.float32).max
+        if array.dtype.itemsize > 4 and np.abs(array).max(initial=0) > limit:
+            raise InputError(f"{where} holds values beyond float32; scale the samples down")
+        return array.astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        cast = array.astype(dtype)
+    # Whole numbers are taken where every one of them survives the conversion.
+    if not np.array_equal(cast.astype(np.float64), array.astype(np.float64)):
+        raise InputError(
+            f"{where} has dtype {array.dtype} and values that {dtype} does not hold exactly; "
+            f"convert it to {dtype}"
+        )
+    return cast
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise InputError(f"{path} does not exist; give the path of an .npz file")
+    remedy = f"save the samples with numpy.savez({path.with_suffix('.npz').name!r}, {KEY}=samples)"
+    try:
+        # numpy.load leaves a file open that it opened itself and cannot read.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path} is a single array, not an .npz file; {remedy}")
+            with archive:
+                return {key: _read_array(archive, key, path) for key in archive.files}
+    except _UNREADABLE as error:
+        raise InputError(f"{path} is not a readable .npz file; {remedy}") from error
+
+
+def _read_array(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:
+    try:
+        array = archive[key]
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{path}: array {key!r} is damaged or holds Python objects, which are never loaded; "
+            "save it again as an array of float32"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: {key!r} is not an array; save it with numpy.savez")
+    return array
+
+
+def _keywords(expected: Mapping[str, tuple[int, ...]]) -> str:
+    if len(expected) == 1:
+        return f"{KEY}=samples"
+    return f"**{{{', '.join(f'{name!r}: ...' for name in expected)}}}"

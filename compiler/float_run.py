@@ -1,0 +1,112 @@
+"""Runs a float model with ONNX Runtime and shows tensors inside it, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from weft.errors import InputError
+
+#: Called with (samples done, samples in all).
+Progress = Callable[[int, int], None]
+
+#: Samples run at once where the model leaves the batch open.
+BATCH = 32
+
+
+class FloatRunner:
+    """A model whose inner tensors can be asked for by name.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ONNX file.
+    names : sequence of str
+        Tensors to show, by the file's own names.
+    """
+
+    def __init__(self, path: str | Path, names: Sequence[str]):
+        self.path = Path(path)
+        self.names = list(names)
+        try:
+            model = onnx.load(self.path)
+            shown = {value.name for value in model.graph.output}
+            # Names alone are enough: the runtime infers types and shapes.
+            model.graph.output.extend(
+                onnx.ValueInfoProto(name=name) for name in self.names if name not in shown
+            )
+            self._session = _session(model)
+        except Exception as error:  # the two libraries raise a dozen unrelated classes
+            raise InputError(
+                f"{self.path} cannot be run by ONNX Runtime ({_first_line(error)}); "
+                "check the file with onnx.checker"
+            ) from error
+        sizes = {value.shape[0] for value in self._session.get_inputs() if value.shape}
+        fixed = [size for size in sizes if isinstance(size, int)]
+        self._fixed = fixed[0] if fixed else None
+
+    def run(
+        self, arrays: Mapping[str, np.ndarray], progress: Progress | None = None
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Tensors by name for one batch after another; the last may be shorter."""
+        total = len(next(iter(arrays.values())))
+        size = self._fixed or min(BATCH, total)
+        start = 0
+        while start < total:
+            stop = min(start + size, total)
+            batch = {name: array[start:stop] for name, array in arrays.items()}
+            try:
+                tensors = self._run(batch, stop - start)
+            except Exception as error:  # ONNX Runtime's classes share no base
+                if size == 1 or self._fixed:
+                    raise InputError(
+                        f"{self.path} fails in ONNX Runtime ({_first_line(error)}); "
+                        "check that the model runs on these samples"
+                    ) from error
+                size = 1  # an open batch axis, but a fixed one somewhere inside
+                continue
+            yield tensors
+            start = stop
+            if progress:
+                progress(start, total)
+
+    def _run(self, batch: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+        size = self._fixed or count
+        if count < size:  # fill a fixed batch by repeating the last sample
+            batch = {
+                name: np.concatenate([array, np.repeat(array[-1:], size - count, axis=0)])
+                for name, array in batch.items()
+            }
+        outputs: Any = self._session.run(self.names, dict(batch))
+        return {
+            name: output[:count] if np.ndim(output) and len(output) == size else output
+            for name, output in zip(self.names, outputs, strict=True)
+        }
+
+
+def run_float(
+    path: str | Path,
+    arrays: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    progress: Progress | None = None,
+) -> dict[str, np.ndarray]:
+    """Tensors by name for all samples at once; for outputs, which are small."""
+    batches = list(FloatRunner(path, names).run(arrays, progress))
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
+
+
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
