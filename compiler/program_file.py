@@ -13,6 +13,7 @@ import numpy as np
 
 from weft.compiler.network_file import from_plain, to_plain
 from weft.compiler.program import Placement, Program
+from weft.compiler.verify_program import verify
 from weft.errors import InputError
 from weft.hw.config import FORMAT, Config, Space
 
@@ -67,6 +68,8 @@ def load(directory: Path) -> Program:
             description["layers"],
         )  # fmt: skip
         digest = program.digest
+        if digest == description["digest"]:
+            verify(program)
     except InputError:
         raise
     except Exception as error:  # a damaged file fails in any way: zlib, memory, recursion, ...
@@ -82,4 +85,4 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue(), zipfile.ZIP_DEFLATED)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from weft.compiler.program import Program
+from weft.compiler.program import Placement, Program
 from weft.errors import InputError
 from weft.hw.config import Config, Space
 from weft.hw.isa import LOOPS, Instruction, instruction_words, widths
@@ -51,6 +51,10 @@ def _faults(program: Program) -> Iterator[str]:
     if ends != [len(instructions) - 1]:
         yield "exactly the last instruction must be marked as the end"
 
+    misplaced = list(_misplaced(program))
+    if misplaced:
+        yield f"tensors {', '.join(misplaced)} do not lie in the activation memory"
+        return
     written = np.zeros(1 << (config.activation_depth - 1).bit_length(), bool)
     for name in program.core_inputs:
         place = program.placements[name]
@@ -58,45 +62,30 @@ def _faults(program: Program) -> Iterator[str]:
     for index, instruction in enumerate(instructions):
         for fault in _instruction_faults(program, instruction, written):
             yield f"instruction {index} {fault}"
+    for name in program.core_outputs:
+        place = program.placements[name]
+        if not written[place.base : place.base + place.words].all():
+            yield f"output {name} is not written"
+
+
+def _misplaced(program: Program) -> Iterator[str]:
+    for name in dict.fromkeys((*program.core_inputs, *program.core_outputs)):
+        place = program.placements.get(name)
+        if place is None:
+            yield name
+            continue
+        blocks = -(-place.channels // program.config.rows)
+        right = Placement(place.base, *program.network.tensors[name].shape, blocks)
+        if place != right or not 0 <= place.base <= program.config.activation_depth - place.words:
+            yield name
 
 
 def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray) -> Iterator[str]:
     config = program.config
     turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
-
-    sizes = {space: len(program.images.get(space, ())) for space in Space}
-    taps = 1 if ins.hold_taps else turns["ky"] * turns["kx"]
-    tiles = 1 if ins.hold_tiles else turns["tile"]
-    weights = ins.weight + tiles * turns["digit"] * taps * turns["block"]
-    if weights > sizes[Space.WEIGHT]:
-        yield f"reads weight tile {weights - 1} of {sizes[Space.WEIGHT]}"
-    parameters = ins.parameter + turns["tile"] * config.groups
-    if parameters > sizes[Space.PARAMETER]:
-        yield f"reads parameter row {parameters - 1} of {sizes[Space.PARAMETER]}"
-    if 256 * ins.table > sizes[Space.TABLE]:
-        yield f"uses table {ins.table - 1} of {sizes[Space.TABLE] // 256}"
-    shifts = program.images[Space.PARAMETER].view("<i4")[ins.parameter : parameters, 1::2]
-    if ((shifts < 0) | (shifts > 31)).any():
-        yield f"shifts by {shifts.min()} to {shifts.max()}, and the requantizer from 0 to 31"
-    if ins.low > ins.high:
-        yield f"clamps to an empty range, {ins.low} to {ins.high}"
-    if ins.peak and turns["digit"] > 1:
-        yield "takes a maximum over digits"
-    if ins.last_group >= config.groups:
-        yield f"stores column group {ins.last_group} of {config.groups}"
-    if ins.target_group >= config.rows // config.lanes:
-        yield f"writes lane group {ins.target_group} of {config.rows // config.lanes}"
-
-    for axis, limit, last, kernel in (
-        ("y", ins.height, turns["oy"] - 1, turns["ky"] - 1),
-        ("x", ins.width, turns["ox"] - 1, turns["kx"] - 1),
-    ):
-        first = getattr(ins, f"origin_{axis}")
-        final = first + last * getattr(ins, f"stride_{axis}") + kernel * getattr(ins, f"step_{axis}")
-        # The gateware's coordinates are unsigned and wrap.
-        turn = 1 << widths(config)["height"][0]
-        if final >= turn or first < limit - turn:
-            yield f"reaches {axis} from {first} to {final}, which {turn} coordinates cannot tell apart"
+    yield from _memory_faults(program, ins, turns)
+    yield from _field_faults(config, ins, turns)
+    yield from _coordinate_faults(config, ins, turns)
     if math.prod(turns.values()) > _MOST_STEPS:
         yield f"takes {math.prod(turns.values())} steps, over {_MOST_STEPS}"
         return
@@ -109,6 +98,48 @@ def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray)
     if (writes >= config.activation_depth).any():
         yield f"writes activation word {writes.max()} of {config.activation_depth}"
     written[writes] = True
+
+
+def _memory_faults(program: Program, ins: Instruction, turns: dict[str, int]) -> Iterator[str]:
+    config = program.config
+    sizes = {space: len(program.images.get(space, ())) for space in Space}
+    taps = 1 if ins.hold_taps else turns["ky"] * turns["kx"]
+    tiles = 1 if ins.hold_tiles else turns["tile"]
+    weights = ins.weight + tiles * turns["digit"] * taps * turns["block"]
+    if weights > sizes[Space.WEIGHT]:
+        yield f"reads weight tile {weights - 1} of {sizes[Space.WEIGHT]}"
+    parameters = ins.parameter + turns["tile"] * config.groups
+    if parameters > sizes[Space.PARAMETER]:
+        yield f"reads parameter row {parameters - 1} of {sizes[Space.PARAMETER]}"
+    else:
+        rows = program.images[Space.PARAMETER][ins.parameter : parameters]
+        shifts = np.ascontiguousarray(rows).view("<i4")[:, 1::2]
+        if shifts.min() < 0 or shifts.max() > 31:
+            yield f"shifts by {shifts.min()} to {shifts.max()}, and the requantizer by 0 to 31"
+    if 256 * ins.table > sizes[Space.TABLE]:
+        yield f"uses table {ins.table - 1} of {sizes[Space.TABLE] // 256}"
+
+
+def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> Iterator[str]:
+    if ins.low > ins.high:
+        yield f"clamps to an empty range, {ins.low} to {ins.high}"
+    if ins.peak and turns["digit"] > 1:
+        yield "takes a maximum over digits"
+    if ins.last_group >= config.groups:
+        yield f"stores column group {ins.last_group} of {config.groups}"
+    if ins.target_group >= config.rows // config.lanes:
+        yield f"writes lane group {ins.target_group} of {config.rows // config.lanes}"
+
+
+def _coordinate_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> Iterator[str]:
+    """The gateware's coordinates are unsigned and wrap: none may come back into the image."""
+    wrap = 1 << widths(config)["height"][0]
+    for axis, limit in (("y", ins.height), ("x", ins.width)):
+        stride, step = getattr(ins, f"stride_{axis}"), getattr(ins, f"step_{axis}")
+        first = getattr(ins, f"origin_{axis}")
+        last = first + (turns[f"o{axis}"] - 1) * stride + (turns[f"k{axis}"] - 1) * step
+        if last >= wrap or first < limit - wrap:
+            yield f"reaches {axis} from {first} to {last}, too far for {wrap} coordinates"
 
 
 def _reads(ins: Instruction, turns: dict[str, int], depth: int) -> np.ndarray:

@@ -69,8 +69,9 @@ class Config:
     tables: int = 1
 
     def __post_init__(self) -> None:
-        if self.lanes == 0 and self.rows > 0 and self.columns > 0:
-            object.__setattr__(self, "lanes", math.gcd(self.rows, self.columns))
+        sides = (self.rows, self.columns)
+        if self.lanes == 0 and all(isinstance(side, int) and side > 0 for side in sides):
+            object.__setattr__(self, "lanes", math.gcd(*sides))
         positive = ("rows", "columns", "lanes", "accumulator_bits", "activation_depth",
                     "weight_depth", "parameter_depth", "program_depth")  # fmt: skip
         for name in positive:

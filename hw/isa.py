@@ -149,18 +149,20 @@ def bits(count: int) -> int:
 def widths(config: Config) -> dict[str, tuple[int, bool]]:
     """Width and signedness of every field for a configuration."""
     address = bits(config.activation_depth)
+    # Kernels and padding may be larger than what a small memory holds.
+    reach = max(address, 9)
     result: dict[str, tuple[int, bool]] = {}
     for loop in LOOPS:
-        result[f"last_{loop}"] = (address, False)
+        result[f"last_{loop}"] = (reach, False)
         result[f"source_{loop}"] = (address, False)
     result["last_digit"] = (2, False)
     result["last_tile"] = (bits(config.parameter_depth), False)
     for name in ("source", "target", "target_ox", "target_oy"):
         result[name] = (address, False)
     for name in ("origin_y", "origin_x"):
-        result[name] = (address + 1, True)
+        result[name] = (reach + 1, True)
     for name in ("height", "width"):
-        result[name] = (address + 1, False)
+        result[name] = (reach + 1, False)
     for name in ("stride_y", "stride_x", "step_y", "step_x"):
         result[name] = (8, False)
     for name in ("fill", "zero_point", "low", "high"):

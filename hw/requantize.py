@@ -54,7 +54,8 @@ class Requantize(wiring.Component):
         mask = Signal(width - 1)
         for bit in range(width - 1):
             m.d.comb += mask[bit].eq(shift_1 > bit + 1)
-        carry = (shift_1 != 0) & ~biased[-1]
+        # The mask ends with the width; beyond it every result is 0, and so is this sum's.
+        carry = (shift_1 != 0) & (~biased[-1] | (shift_1 > width))
         rounded = Signal(signed(width + 1))
         shift_2 = Signal(5)
         total = Signal(signed(width + 2))

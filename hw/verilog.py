@@ -1,4 +1,4 @@
-"""The core as Verilog: readable names, a header that says how to drive it, the same bytes always."""
+"""The core as Verilog: readable names, a header that says how to drive it, stable bytes."""
 
 from __future__ import annotations
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal
 
+_LOW = ("AHOLD", "BHOLD", "CHOLD", "DHOLD", "OHOLDTOP", "OHOLDBOT",
+        "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")  # fmt: skip
+
 
 def multipliers(component) -> Module:
     """Body of `Multipliers` from pairs in SB_MAC16."""
@@ -35,6 +38,8 @@ def multipliers(component) -> Module:
             i_CE=Const(1),
             i_A=a,
             i_B=b,
+            # Simulations of the block do not take a floating control input for a low one.
+            **{f"i_{port}": Const(0) for port in _LOW},
             o_O=out,
         )
         for place, index in enumerate(pair):

@@ -1,0 +1,78 @@
+"""The configuration refuses what cannot be built, and its digest tells configurations apart."""
+
+from dataclasses import asdict, fields, replace
+
+import pytest
+
+from weft.hw import config as module
+from weft.hw.config import Config, Space
+
+CONFIG = Config(rows=8, columns=12)
+
+
+def test_lanes_default_to_the_largest():
+    assert [Config(rows=r, columns=c).lanes for r, c in ((8, 12), (16, 16), (3, 5))] == [4, 16, 1]
+
+
+POSITIVE = ("rows", "columns", "lanes", "accumulator_bits", "activation_depth", "weight_depth",
+            "parameter_depth", "program_depth")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+@pytest.mark.parametrize("value", [-1, 2.0, "8", None])
+def test_not_a_positive_integer(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be a positive integer, not {value!r}$"):
+        Config(**{"rows": 8, "columns": 8, name: value})
+
+
+@pytest.mark.parametrize("name", [name for name in POSITIVE if name != "lanes"])
+def test_zero(name):
+    with pytest.raises(ValueError, match=f"^{name} must be a positive integer, not 0$"):
+        Config(**{"rows": 8, "columns": 8, name: 0})
+
+
+@pytest.mark.parametrize("tables", [-1, 1.5, "1"])
+def test_tables(tables):
+    with pytest.raises(ValueError, match=f"^tables must be an integer from 0, not {tables!r}$"):
+        Config(rows=8, columns=8, tables=tables)
+
+
+@pytest.mark.parametrize("lanes", [3, 8, 12, 5])
+def test_lanes_must_divide(lanes):
+    message = f"lanes must divide the array's 8 rows and 12 columns, not {lanes}"
+    with pytest.raises(ValueError, match=message):
+        Config(rows=8, columns=12, lanes=lanes)
+
+
+@pytest.mark.parametrize("bits", [1, 15, 33])
+def test_accumulator_bits(bits):
+    with pytest.raises(ValueError, match=f"accumulator_bits must be from 16 to 32, not {bits}"):
+        Config(rows=8, columns=8, accumulator_bits=bits)
+
+
+def test_digest_is_stable():
+    # Bitstreams and programs made earlier are recognised by it: a change needs a new FORMAT.
+    assert module.FORMAT == 1
+    assert CONFIG.digest == "dbd8e20a5a7cc23c"
+    assert Config(**asdict(CONFIG)).digest == CONFIG.digest
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Config)])
+def test_digest_knows_every_size(name):
+    other = {"lanes": 2, "accumulator_bits": 24, "rows": 4, "columns": 8}.get(name)
+    changed = replace(CONFIG, **{name: other or getattr(CONFIG, name) + 1})
+    assert changed.digest != CONFIG.digest
+
+
+def test_digest_knows_the_format(monkeypatch):
+    before = CONFIG.digest
+    monkeypatch.setattr(module, "FORMAT", module.FORMAT + 1)
+    assert CONFIG.digest != before
+
+
+def test_sizes():
+    config = Config(rows=6, columns=9, lanes=3, tables=2)
+    assert (config.groups, config.multipliers) == (3, 54)
+    assert [config.row_bytes(space) for space in Space] == [6, 54, 24, 1, 4]
+    assert [config.row_words(space) for space in Space] == [2, 16, 8, 1, 1]
+    assert [config.depth(space) for space in Space] == [4096, 4096, 1024, 512, 1024]

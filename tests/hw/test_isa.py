@@ -1,0 +1,118 @@
+"""The instruction set: what is encoded is decoded, and the gateware can rely on the layout."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from weft.hw.config import Config
+from weft.hw.isa import (
+    LATE,
+    Instruction,
+    bits,
+    decode,
+    early_words,
+    encode,
+    instruction_words,
+    layout,
+    widths,
+)
+
+
+def random_config(rng) -> Config:
+    lanes = int(rng.integers(1, 5))
+    depth = lambda most: int(rng.integers(1, 1 << int(rng.integers(1, most))))  # noqa: E731
+    return Config(
+        rows=lanes * int(rng.integers(1, 6)),
+        columns=lanes * int(rng.integers(1, 6)),
+        lanes=lanes,
+        activation_depth=depth(21),
+        weight_depth=depth(21),
+        parameter_depth=depth(21),
+        program_depth=depth(21),
+        tables=int(rng.integers(0, 9)),
+    )
+
+
+def random_instruction(rng, config: Config) -> Instruction:
+    values = {}
+    for name, (width, signed) in widths(config).items():
+        low = -(1 << (width - 1)) if signed else 0
+        extremes = (low, low + (1 << width) - 1)
+        drawn = int(rng.integers(low, low + (1 << width)))
+        values[name] = drawn if rng.random() < 0.5 else extremes[int(rng.integers(2))]
+    return Instruction(**values)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_round_trip(seed):
+    rng = np.random.default_rng(seed)
+    config = random_config(rng)
+    instruction = random_instruction(rng, config)
+    words = encode(instruction, config)
+    assert words.dtype == np.uint32
+    assert len(words) == instruction_words(config)
+    assert decode(words, config) == instruction
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_layout(seed):
+    config = random_config(np.random.default_rng(seed))
+    placed = layout(config)
+    assert sorted(f.name for f in placed) == sorted(f.name for f in fields(Instruction))
+    taken = np.zeros((instruction_words(config), 32), int)
+    for field in placed:
+        assert field.offset + field.width <= 32
+        taken[field.word, field.offset : field.offset + field.width] += 1
+    assert taken.max() == 1
+    early = early_words(config)
+    assert {f.name for f in placed if f.word >= early} == LATE
+    assert 0 < early < instruction_words(config)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_field_disturbs_another(seed):
+    rng = np.random.default_rng(seed)
+    config = random_config(rng)
+    instruction = random_instruction(rng, config)
+    other = random_instruction(rng, config)
+    for field in layout(config):
+        changed = replace(instruction, **{field.name: getattr(other, field.name)})
+        differing = encode(changed, config) ^ encode(instruction, config)
+        mask = np.zeros_like(differing)
+        mask[field.word] = ((1 << field.width) - 1) << field.offset
+        assert not (differing & ~mask).any()
+
+
+CONFIG = Config(rows=4, columns=4, activation_depth=1000, parameter_depth=9)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"source": 1024}, "source must fit 10 bits, not 1024"),
+        ({"source": -1}, "source must fit 10 bits, not -1"),
+        ({"fill": 128}, "fill must fit 8 signed bits, not 128"),
+        ({"low": -129}, "low must fit 8 signed bits, not -129"),
+        ({"origin_y": -1025}, "origin_y must fit 11 signed bits, not -1025"),
+        ({"last_digit": 4}, "last_digit must fit 2 bits, not 4"),
+        ({"last_tile": 16}, "last_tile must fit 4 bits, not 16"),
+        ({"stride_x": 256}, "stride_x must fit 8 bits, not 256"),
+        ({"table": 2}, "table must fit 1 bits, not 2"),
+        ({"end": 2}, "end must fit 1 bits, not 2"),
+    ],
+)
+def test_value_that_does_not_fit(values, message):
+    with pytest.raises(ValueError, match=message):
+        encode(Instruction(**values), CONFIG)
+
+
+def test_kernels_larger_than_a_small_memory_fit():
+    tiny = Config(rows=4, columns=4, activation_depth=2)
+    instruction = Instruction(last_kx=511, last_ky=511, origin_y=-512, origin_x=-512)
+    assert decode(encode(instruction, tiny), tiny) == instruction
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (256, 8)])
+def test_bits(count, width):
+    assert bits(count) == width

@@ -1,0 +1,39 @@
+"""The table of latencies, which needs no Amaranth, equals what the gateware's parts state."""
+
+import pytest
+
+from weft.hw import latency
+from weft.hw.accumulate import Accumulator
+from weft.hw.array import Array
+from weft.hw.collect import Collect
+from weft.hw.config import Config
+from weft.hw.memory import Bank
+from weft.hw.requantize import Requantize
+from weft.hw.store import Store
+from weft.hw.table import Tables
+
+CONFIGS = [
+    Config(rows=1, columns=1),
+    Config(rows=8, columns=8, tables=0),
+    Config(rows=6, columns=9, lanes=3, tables=2),
+    Config(rows=4, columns=16, lanes=1),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}")
+def test_parts(config):
+    assert latency.BANK == Bank.latency
+    assert latency.pipeline(config) == {
+        "read": Bank.latency + 1,  # and the register that fills in the padding
+        "array": Array(config).latency,
+        "accumulate": Accumulator.latency,
+        "collect": Collect.latency + config.groups - 1,
+        "requantize": Requantize.latency,
+        "table": Tables.latency if config.tables else 0,
+        "store": Store.latency,
+    }
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}")
+def test_drain_is_the_sum(config):
+    assert latency.drain(config) == sum(latency.pipeline(config).values()) + 1

