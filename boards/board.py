@@ -1,0 +1,84 @@
+"""What weft knows about a board: data, and nothing a user could not look up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from weft.hw.config import Config
+
+Family = Literal["ice40", "ecp5"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board; each file beside this one makes one.
+
+    Parameters
+    ----------
+    name : str
+        As on the command line.
+    title : str
+        As its makers write it.
+    platform : callable
+        Makes its amaranth-boards platform.
+    family : str
+        ``"ice40"`` or ``"ecp5"``: which primitives and tools.
+    device : str
+        The FPGA.
+    multipliers : int
+        INT8 multipliers in its DSP blocks.
+    ram_bytes : int
+        On-chip memory.
+    config : Config
+        The best configuration known that fits and meets `target_mhz`.
+    target_mhz : float
+        The core's clock; the PLL makes the nearest frequency that is not above.
+    uart : str
+        Name of the platform's resource.
+    baud : int
+        Bits per second, within 2 % of a whole fraction of the clock.
+    leds : tuple of int
+        Numbers of the LEDs that show busy and alive, as many as there are.
+    bitstream : str
+        Suffix of the file that is flashed.
+    flash_tool : str
+    flash_arguments : tuple of str
+        To the permanent memory; ``{file}`` stands for the bitstream.
+    sram_arguments : tuple of str
+        Until the power goes, or empty where the board cannot.
+    synth_options : str
+        More options for Yosys's synth command.
+    place_options : tuple of str
+        More options for nextpnr.
+    pack_options : tuple of str
+        More options for the packer.
+    """
+
+    name: str
+    title: str
+    platform: Callable[[], Any]
+    family: Family
+    device: str
+    multipliers: int
+    ram_bytes: int
+    config: Config
+    target_mhz: float
+    uart: str = "uart"
+    baud: int = 1_000_000
+    leds: tuple[int, ...] = ()
+    bitstream: str
+    flash_tool: str
+    flash_arguments: tuple[str, ...]
+    sram_arguments: tuple[str, ...] = ()
+    synth_options: str = ""
+    place_options: tuple[str, ...] = ()
+    pack_options: tuple[str, ...] = ()
+
+    @property
+    def toolchain(self) -> tuple[str, str, str]:
+        """Synthesis, place and route, packer: the names of their commands."""
+        if self.family == "ice40":
+            return ("yosys", "nextpnr-ice40", "icepack")
+        return ("yosys", "nextpnr-ecp5", "ecppack")

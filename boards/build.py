@@ -1,0 +1,343 @@
+"""From a program to a bitstream: synthesis, place and route, packing, and the verdict."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from weft.boards.board import Board
+from weft.boards.cache import digest, step
+from weft.boards.target import Target
+from weft.boards.tools import ToolError, find_tool, run_tool, tool_version
+from weft.compiler.program import Program
+from weft.errors import InputError, RefusedError
+from weft.hw.config import Config
+
+#: Called with the name of the stage that begins and whether it came from the cache.
+Progress = Callable[[str, bool], None]
+
+DEFAULT_SEEDS = (1, 2, 3)
+#: What nextpnr's names for the resources that matter mean.
+RESOURCES = {
+    "ICESTORM_LC": "logic cells",
+    "ICESTORM_RAM": "block RAMs",
+    "ICESTORM_DSP": "DSP blocks",
+    "ICESTORM_SPRAM": "single-port RAMs",
+    "TRELLIS_COMB": "LUTs",
+    "TRELLIS_FF": "flip-flops",
+    "TRELLIS_RAMW": "distributed RAMs",
+    "DP16KD": "block RAMs",
+    "MULT18X18D": "multipliers",
+}
+
+
+@dataclass
+class BuildReport:
+    """What came of a build; build.json holds the same.
+
+    Parameters
+    ----------
+    board : str
+    config : dict
+    config_digest : str
+    program_digest : str or None
+        Of the program in the bitstream; None where it has to be loaded over the link.
+    fmax_mhz : float
+        Highest frequency after routing.
+    target_mhz : float
+        The core's clock, as the PLL makes it.
+    timing_met : bool
+    seed : int
+        Of the placement that was kept.
+    utilization : dict of str to {"used": int, "available": int}
+    tools : dict of str to str
+        Versions.
+    seconds : dict of str to float
+        Per stage; near 0 where it came from the cache.
+    cached : dict of str to bool
+        Per stage.
+    files : dict of str to str
+        Relative to build.json: bitstream, report, logs.
+    """
+
+    board: str
+    config: dict[str, Any]
+    config_digest: str
+    program_digest: str | None
+    fmax_mhz: float
+    target_mhz: float
+    timing_met: bool
+    seed: int
+    utilization: dict[str, dict[str, int]]
+    tools: dict[str, str]
+    seconds: dict[str, float] = field(default_factory=dict)
+    cached: dict[str, bool] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def build(
+    program: Program | Config,
+    board: Board,
+    out: Path | str,
+    *,
+    embed: bool = True,
+    seeds: Sequence[int] = DEFAULT_SEEDS,
+    require_timing: bool = True,
+    progress: Progress | None = None,
+    core: Any = None,
+) -> BuildReport:
+    """Make a bitstream for a board.
+
+    Parameters
+    ----------
+    program : Program or Config
+        A configuration alone makes a bitstream whose programs come over the link.
+    board : Board
+    out : path
+        The folder for the bitstream, build.json and logs; made if it is not there.
+    embed : bool
+        Make the program's images the memories' initial contents.
+    seeds : sequence of int
+        Placements to try, in order, until one meets the clock.
+    require_timing : bool
+        Whether missing the clock is an error; if not, the best placement is kept.
+    progress : callable or None
+    core : wiring.Component or None
+        Instead of the configuration's core; for tests of the flow itself.
+
+    Raises
+    ------
+    InputError
+        If `out` cannot be written.
+    RefusedError
+        If the design is too large, misses the clock, or a tool is absent or fails.
+    """
+    job = _Build(
+        program, board, Path(out), embed=embed, seeds=tuple(seeds), progress=progress, core=core
+    )
+    return job.run(require_timing)
+
+
+class _Build:
+    """One build's state: the plan, the folder and the clock."""
+
+    def __init__(
+        self,
+        program: Program | Config,
+        board: Board,
+        out: Path,
+        *,
+        embed: bool = True,
+        seeds: tuple[int, ...] = DEFAULT_SEEDS,
+        progress: Progress | None = None,
+        core: Any = None,
+    ):
+        if not seeds:
+            raise InputError("a build needs at least one seed")
+        self.board = board
+        self.out = out
+        self.seeds = seeds
+        self.progress = progress
+        self.core = core
+        self.config = program if isinstance(program, Config) else program.config
+        self.program = program if isinstance(program, Program) and embed else None
+        self.seconds: dict[str, float] = {}
+        self.cached: dict[str, bool] = {}
+        # Every tool is looked for before the first minute is spent.
+        self.tools = {name: find_tool(name) for name in board.toolchain}
+
+    def run(self, require_timing: bool) -> BuildReport:
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write to {self.out}: {error.strerror}") from error
+        (self.out / "build.json").unlink(missing_ok=True)
+        self._elaborate()
+        self._synthesize()
+        report = self._place()
+        if require_timing and not report.timing_met:
+            self._write(report)
+            raise RefusedError(
+                f"{self.board.title} reaches {report.fmax_mhz:.2f} MHz after routing and wants "
+                f"{report.target_mhz:.2f} MHz (best of {len(self.seeds)} placements); "
+                "choose a smaller array or fewer lanes"
+            )
+        self._pack(report)
+        self._write(report)
+        return report
+
+    def _stage(
+        self, name: str, inputs: Sequence[str | bytes], outputs: list[str], make: Callable[[], None]
+    ) -> None:
+        start = time.monotonic()
+        if self.progress:
+            self.progress(name, False)
+        identity = digest(name, *inputs)
+        self.cached[name] = step(identity, self.out, outputs, make)
+        if self.progress and self.cached[name]:
+            self.progress(name, True)
+        self.seconds[name] = round(time.monotonic() - start, 3)
+
+    def _elaborate(self) -> None:
+        start = time.monotonic()
+        if self.progress:
+            self.progress("elaborate", False)
+        images = self.program.images if self.program else None
+        try:
+            self.target = Target(
+                self.board,
+                self.config,
+                images=images,
+                program_digest=self.program.digest if self.program else None,
+                core=self.core,
+            )
+        except ValueError as error:
+            raise RefusedError(f"{self.board.title}: {error}") from error
+        options = {"synth_opts": self.board.synth_options} if self.board.synth_options else {}
+        plan = self.board.platform().prepare(self.target, "top", emit_src=False, **options)
+        self.files: dict[str, str | bytes] = {
+            name: content
+            for name, content in plan.files.items()
+            if name.endswith((".il", ".pcf", ".lpf", ".ys"))
+        }
+        if "cell \\MULT18X18D" in str(self.files["top.il"]):
+            # abc9 dies without a message on chains of explicit multipliers.
+            script = str(self.files["top.ys"])
+            self.files["top.ys"] = script.replace("synth_ecp5", "synth_ecp5 -noabc9")
+        self.commands = json.loads(plan.files["build_top.json"])["commands"]
+        for name, content in self.files.items():
+            data = content.encode() if isinstance(content, str) else content
+            (self.out / name).write_bytes(data)
+        self.seconds["elaborate"] = round(time.monotonic() - start, 3)
+
+    def _command(self, tool: str, *more: str) -> list[str]:
+        """Amaranth's own command for a tool, with more options."""
+        command = next(c for c in self.commands if c[0] == tool)
+        options = [option for option in command[1:] if option not in ("--quiet", "-q")]
+        return [self.tools[tool], *more, *options]
+
+    def _version(self, tool: str) -> str:
+        return tool_version(self.tools[tool])
+
+    def _synthesize(self) -> None:
+        yosys = self.board.toolchain[0]
+        inputs = [self._version(yosys), self.files["top.il"], self.files["top.ys"]]
+        command = self._command(yosys, "-q")
+
+        def make() -> None:
+            run_tool(command, directory=self.out, log=self.out / "synthesis.log")
+
+        self._stage("synthesize", inputs, ["top.json", "top.rpt"], make)
+
+    def _place(self) -> BuildReport:
+        """Place and route with one seed after another; the first that meets the clock, or best."""
+        best: tuple[float, int] | None = None
+        met = False
+        for seed in self.seeds:
+            self._place_seed(seed)
+            fmax, met = self._timing()
+            if best is None or fmax > best[0]:
+                best = fmax, seed
+            if met:
+                break
+        assert best is not None
+        if best[1] != seed:
+            self._place_seed(best[1])
+        return self._report(best[1], met)
+
+    def _place_seed(self, seed: int) -> None:
+        tool = self.board.toolchain[1]
+        constraints = [c for name, c in self.files.items() if name.endswith((".pcf", ".lpf"))]
+        options = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
+        command = self._command(tool, *options, *self.board.place_options)
+        netlist = (self.out / "top.json").read_bytes()
+        inputs: list[str | bytes] = [self._version(tool), netlist, *constraints, *command[1:]]
+        outputs = ["report.json", "top.tim", self._routed]
+
+        def make() -> None:
+            try:
+                run_tool(command, directory=self.out, log=self.out / "place.log")
+            except ToolError as error:
+                raise self._too_large(error.log) or error from None
+
+        self._stage(f"place and route, seed {seed}", inputs, outputs, make)
+
+    @property
+    def _routed(self) -> str:
+        return "top.asc" if self.board.family == "ice40" else "top.config"
+
+    def _too_large(self, log: str) -> RefusedError | None:
+        """Make the error for a design that does not fit, if that was the matter."""
+        lines = re.findall(r"(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", log)
+        used = {name: (int(have), int(most)) for name, have, most in lines}
+        over = [
+            f"{have} {RESOURCES.get(name, name)} of {most} ({have - most} too many)"
+            for name, (have, most) in used.items()
+            if have > most
+        ]
+        remedy = "choose a smaller array, smaller memories or another board"
+        if over:
+            return RefusedError(
+                f"the design does not fit {self.board.title}: it needs {', '.join(over)}; {remedy}"
+            )
+        full = re.search(r"Unable to (find legal placement|place cell).*type '(\w+)'", log)
+        if full:
+            kind = full.group(2)
+            have, most = used.get(kind, (0, 0))
+            return RefusedError(
+                f"the design does not fit {self.board.title}: its {have} "
+                f"{RESOURCES.get(kind, kind)} of {most} cannot all be placed; {remedy}"
+            )
+        return None
+
+    def _timing(self) -> tuple[float, bool]:
+        """Routed Fmax of the clock that is worst off, and whether all meet their constraint."""
+        clocks = json.loads((self.out / "report.json").read_text())["fmax"].values()
+        if not clocks:
+            raise RefusedError(f"nextpnr reports no clock; see {self.out / 'top.tim'}")
+        wanted = self.target.clock / 1e6
+        worst = min(float(clock["achieved"]) for clock in clocks)
+        return worst, worst >= wanted
+
+    def _report(self, seed: int, met: bool) -> BuildReport:
+        found = json.loads((self.out / "report.json").read_text())["utilization"]
+        fmax, _ = self._timing()
+        return BuildReport(
+            board=self.board.name,
+            config=asdict(self.config),
+            config_digest=self.config.digest,
+            program_digest=self.program.digest if self.program else None,
+            fmax_mhz=round(fmax, 2),
+            target_mhz=round(self.target.clock / 1e6, 6),
+            timing_met=met,
+            seed=seed,
+            utilization={name: found[name] for name in sorted(found) if found[name]["used"]},
+            tools={name: self._version(name) for name in self.board.toolchain[:2]},
+            seconds=self.seconds,
+            cached=self.cached,
+            files={"report": "report.json", "timing": "top.tim", "synthesis": "top.rpt"},
+        )
+
+    def _pack(self, report: BuildReport) -> None:
+        tool = self.board.toolchain[2]
+        command = self._command(tool, *self.board.pack_options)
+        name = f"top{self.board.bitstream}"
+        routed = (self.out / self._routed).read_bytes()
+        # The packers come in nextpnr's package and have its version.
+        version = self._version(self.board.toolchain[1])
+        inputs: list[str | bytes] = [version, routed, *command[1:]]
+
+        def make() -> None:
+            run_tool(command, directory=self.out, log=self.out / "pack.log")
+
+        self._stage("pack", inputs, [name], make)
+        report.files["bitstream"] = name
+
+    def _write(self, report: BuildReport) -> None:
+        text = json.dumps(asdict(report), indent=2)
+        (self.out / "build.json").write_text(text + "\n", encoding="utf-8")

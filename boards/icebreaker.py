@@ -1,0 +1,31 @@
+"""iCEBreaker, by 1BitSquared."""
+
+from amaranth_boards.icebreaker import ICEBreakerPlatform
+
+from weft.boards.board import Board
+from weft.hw.config import Config
+
+BOARD = Board(
+    name="icebreaker",
+    title="iCEBreaker",
+    platform=ICEBreakerPlatform,
+    family="ice40",
+    device="iCE40UP5K-SG48",
+    multipliers=16,
+    ram_bytes=30 * 512 + 4 * 32768,
+    config=Config(
+        rows=4,
+        columns=4,
+        accumulator_bits=24,
+        activation_depth=1024,
+        weight_depth=256,
+        parameter_depth=64,
+        program_depth=256,
+    ),
+    target_mhz=24,
+    leds=(0, 1),
+    bitstream=".bin",
+    flash_tool="iceprog",
+    flash_arguments=("{file}",),
+    sram_arguments=("-S", "{file}"),
+)

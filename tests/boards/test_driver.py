@@ -1,0 +1,217 @@
+import errno
+import os
+import random
+
+import numpy as np
+import pytest
+
+from weft.boards.driver import Device, LinkError
+from weft.boards.protocol import Command
+from weft.boards.transport import Transport, _open_error
+from weft.errors import InputError, RefusedError
+from weft.hw.config import Config
+
+
+def device(transport, **options):
+    # Patience is counted in simulated cycles; wall time must not cut in.
+    return Device(transport, timeout=600, **options)
+
+
+@pytest.fixture
+def line(standin, simulated):
+    return simulated.link(standin.Standin(standin.CONFIG), standin.CONFIG)
+
+
+class Through(Transport):
+    """Passes everything on, after `to` and `back` have had their way with it."""
+
+    name = "sim"
+
+    def __init__(self, inner, to=bytes, back=bytes):
+        self.inner, self.to, self.back = inner, to, back
+
+    def write(self, data):
+        self.inner.write(self.to(data))
+
+    def read(self, count, timeout):
+        return self.back(self.inner.read(count, timeout))
+
+    def drain(self, quiet):
+        self.inner.drain(quiet)
+
+    def close(self):
+        self.inner.close()
+
+
+class Silent(Transport):
+    name = "/dev/silent"
+
+    def write(self, data):
+        pass
+
+    def read(self, count, timeout):
+        return b""
+
+    def drain(self, quiet):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_loads_and_runs(standin, line):
+    program, x = standin.program(7), standin.inputs(1)
+    seen = []
+    with device(line) as board:
+        result = board.run(program, x, progress=lambda *step: seen.append(step))
+        assert not board.load(program)
+        assert board.load(standin.program(8))
+        assert board.status().cycles == 32
+    np.testing.assert_equal(result.outputs, standin.expected(7, x))
+    assert result.cycles == [32] * 3
+    assert seen[0][0] == "load"
+    assert seen[-1] == ("run", 3, 3)
+
+
+def test_runs_over_real_uart_bits(standin, simulated):
+    program, x = standin.program(3), standin.inputs(2, samples=1)
+    transport = simulated.uart(standin.Standin(standin.CONFIG), standin.CONFIG)
+    with device(transport) as board:
+        result = board.run(program, x)
+    np.testing.assert_equal(result.outputs, standin.expected(3, x))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_noise_is_repaired(standin, line, seed):
+    rng = random.Random(seed)
+
+    def noise(data):
+        damaged = bytearray()
+        for byte in data:
+            kind = rng.random()
+            if kind < 0.002:
+                continue
+            damaged.append(byte ^ (1 << rng.randrange(8)) if kind < 0.004 else byte)
+            if kind > 0.998:
+                damaged.append(byte)
+        return bytes(damaged)
+
+    program, x = standin.program(5), standin.inputs(seed, samples=1)
+    with device(Through(line, to=noise, back=noise)) as board:
+        result = board.run(program, x)
+    np.testing.assert_equal(result.outputs, standin.expected(5, x))
+
+
+def test_another_configuration_is_refused(standin, line):
+    other = Config(rows=4, columns=4, activation_depth=128)
+    program = standin.program(1, other)
+    with device(line) as board, pytest.raises(RefusedError) as error:
+        board.load(program)
+    assert str(error.value) == (
+        f"the board on sim has configuration {standin.CONFIG.digest}, the program is for "
+        f"{other.digest}; build and flash the program's own bitstream, or compile for this board's"
+    )
+
+
+def test_a_stuck_core_is_reported(standin, simulated):
+    line = simulated.link(standin.Standin(standin.CONFIG, hangs=True), standin.CONFIG)
+    with device(line, limit=0.2) as board, pytest.raises(LinkError, match="so it is stuck"):
+        board.run(standin.program(1), standin.inputs(1))
+
+
+def test_a_reset_in_mid_run_is_reported(standin, simulated):
+    program, x = standin.program(1), standin.inputs(1)
+    lines = [
+        simulated.link(
+            standin.Standin(standin.CONFIG), standin.CONFIG, program_digest=program.digest
+        )
+        for _ in range(2)
+    ]
+    through = Through(lines[0])
+
+    def reset_at_start(data):
+        if data[1] == Command.START:
+            through.inner = lines[1]
+        return data
+
+    through.to = reset_at_start
+    with device(through) as board, pytest.raises(LinkError, match="was reset, or used by another"):
+        board.run(program, x)
+
+
+def test_nothing_there():
+    with Device(Silent()) as board, pytest.raises(LinkError) as error:
+        board.identify()
+    assert str(error.value) == (
+        "no good answer to IDENTIFY from /dev/silent (nothing answers); check that this port is "
+        "the board's, that it is flashed, and its 1000000 baud"
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ({}, "input tensor 'x' is missing"),
+        (
+            {"x": np.zeros((1, 4, 3, 4), np.int8)},
+            "input tensor 'x' must be int8 of shape (N, 4, 3, 5), not int8 of shape (1, 4, 3, 4)",
+        ),
+        (
+            {"x": np.zeros((0, 4, 3, 5), np.int8)},
+            "inputs must have one number of samples, at least 1, not [0]",
+        ),
+    ],
+)
+def test_inputs_are_checked(standin, x, message):
+    with Device(Silent()) as board, pytest.raises(InputError) as error:
+        board.run(standin.program(1), x)
+    assert str(error.value) == message
+
+
+def test_no_such_port():
+    with pytest.raises(InputError, match=r"no serial port /dev/no-such-port: .*; check --port"):
+        Device("/dev/no-such-port")
+
+
+def test_not_a_serial_port(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(InputError, match="is not a serial port; check --port"):
+        Device(str(path))
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "message"),
+    [
+        (errno.EACCES, InputError, "no permission to open p: on Linux add yourself"),
+        (errno.EBUSY, RefusedError, "p is in use by another program"),
+        (errno.EIO, InputError, "cannot open p: .*; check --port"),
+    ],
+)
+def test_ports_that_do_not_open(number, kind, message):
+    error = _open_error("p", OSError(number, os.strerror(number)))
+    assert isinstance(error, kind)
+    with pytest.raises(kind, match=message):
+        raise error
+
+
+def test_unplugged_in_mid_run():
+    master, slave = os.openpty()
+    with Device(os.ttyname(slave), timeout=0.2) as board:
+        os.close(slave)
+        os.close(master)
+        with pytest.raises(RefusedError, match="went away: the board was unplugged"):
+            board.identify()
+
+
+def test_a_port_in_use():
+    master, slave = os.openpty()
+    try:
+        with (
+            Device(os.ttyname(slave)),
+            pytest.raises(RefusedError, match="is in use by another program"),
+        ):
+            Device(os.ttyname(slave))
+    finally:
+        os.close(slave)
+        os.close(master)
