@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from weft.compiler.allocate import allocate, lifetimes
 from weft.compiler.cycles import instruction_cycles
 from weft.compiler.images import images
@@ -15,9 +14,10 @@ from weft.compiler.passes import Pass
 from weft.compiler.program import Placement, Program
 from weft.compiler.schedule import MAX_DIGITS, Schedule
 from weft.compiler.verify_program import verify
-from weft.errors import Problem, UnsupportedError
 from weft.hw.config import Config, Space
-from weft.hw.isa import encode, instruction_words
+from weft.hw.isa import Instruction, encode, instruction_words
+
+from weft.errors import Problem, UnsupportedError
 
 #: Depths for finding out what a network needs; addresses of 20 bits still fit an instruction.
 _UNBOUNDED = 1 << 20
@@ -74,8 +74,20 @@ def fit(network: Network, config: Config) -> Config:
         parameter_depth=needs.rows[Space.PARAMETER],
         tables=needs.tables,
     )
+    # Loop counters are as wide as activation addresses: a kernel or a padded image larger
+    # than all tensors together needs more.
+    while not all(_encodes(ins, fitted) for ins in plan.schedule.instructions):
+        fitted = replace(fitted, activation_depth=2 * fitted.activation_depth)
     instructions = len(plan.schedule.instructions)
     return replace(fitted, program_depth=instructions * instruction_words(fitted))
+
+
+def _encodes(instruction: Instruction, config: Config) -> bool:
+    try:
+        encode(instruction, config)
+    except ValueError:
+        return False
+    return True
 
 
 def _unbounded(config: Config) -> Config:
@@ -185,6 +197,12 @@ class _Plan:
                         f"{config.accumulator_bits}",
                         "use a configuration with wider accumulators")
             )  # fmt: skip
+        for name, instruction in zip(self.schedule.names, self.schedule.instructions, strict=True):
+            if not result and not _encodes(instruction, config):
+                result.append(
+                    Problem(name, "pass", "its loops are longer than this configuration counts",
+                            "use a configuration with more activation memory")
+                )  # fmt: skip
         return result
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from weft.hw.config import Config
-from weft.hw.isa import LOOPS, Instruction, early_words, instruction_words
+from weft.hw.isa import LOOPS, Instruction, early_words, instruction_words, results
 from weft.hw.latency import drain
 
 #: Cycles from asking for an instruction's last word until its first step is issued.
@@ -17,11 +17,21 @@ _BEGIN = 4
 
 
 def issue_cycles(instruction: Instruction, config: Config) -> int:
-    """Cycles from an instruction's first step to its last, both included."""
+    """Cycles from an instruction's first step to its last, both included.
+
+    One a step, unless two results would come closer together than `config.groups`.
+    """
     turns = {loop: getattr(instruction, f"last_{loop}") + 1 for loop in LOOPS}
     steps = turns["block"] * turns["kx"] * turns["ky"] * turns["digit"]
-    pixels = turns["ox"] * turns["oy"] * turns["tile"]
-    return steps + (pixels - 1) * max(steps, config.groups)
+    rows, columns = results(instruction)
+    # Steps from the end of one row of results to the first result of the next row, and of
+    # the next tile; a row ends with its last result.
+    lead = (instruction.skip_x + 1) * steps
+    next_row = instruction.every_y * turns["ox"] * steps + lead
+    next_tile = instruction.skip_y * turns["ox"] * steps + lead
+    in_row = (columns - 1) * max((instruction.every_x + 1) * steps, config.groups)
+    tile = rows * in_row + (rows - 1) * max(next_row, config.groups)
+    return next_tile + tile + (turns["tile"] - 1) * (max(next_tile, config.groups) + tile)
 
 
 def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> list[int]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-
 from weft.compiler.network import (
     Add,
     AveragePool,
@@ -26,6 +25,7 @@ from weft.compiler.network import (
 )
 from weft.compiler.passes import Pass
 from weft.compiler.reciprocal import reciprocal
+
 from weft.errors import Problem
 
 
@@ -144,9 +144,7 @@ def _linear(node, kernel, source: Tensor, target: Tensor, **geometry) -> Pass:
 def _max_pool(lowering: Lowering, node: MaxPool) -> Iterator[Pass]:
     source, target = lowering.source(node), lowering.target(node)
     channels = source.shape[2]
-    if not all(
-        min(_inside(node, axis, source.shape[axis], target.shape[axis])) for axis in (0, 1)
-    ):
+    if not all(min(_inside(node, axis, source.shape[axis], target.shape[axis])) for axis in (0, 1)):
         raise LoweringError(*_ALL_PADDING)
     yield Pass(
         name=node.name, sources=(source.name,), target=target.name,

@@ -10,7 +10,6 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
-
 from weft.compiler import network as graph
 
 _CLASSES = {

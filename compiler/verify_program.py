@@ -14,7 +14,7 @@ import numpy as np
 from weft.compiler.program import Placement, Program
 from weft.errors import InputError
 from weft.hw.config import Config, Space
-from weft.hw.isa import LOOPS, Instruction, instruction_words, widths
+from weft.hw.isa import LOOPS, Instruction, instruction_words, results, widths
 
 #: Steps of one instruction that are still checked; real ones take a tenth at the most.
 _MOST_STEPS = 1 << 24
@@ -89,7 +89,10 @@ def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray)
     if math.prod(turns.values()) > _MOST_STEPS:
         yield f"takes {math.prod(turns.values())} steps, over {_MOST_STEPS}"
         return
-    reads = _reads(ins, turns, len(written))
+    if ins.skip_y > ins.last_oy or ins.skip_x > ins.last_ox:
+        yield "has no results"
+        return
+    reads = _reads(ins, turns, len(written), config.tiles_per_word)
     if (reads >= config.activation_depth).any():
         yield f"reads activation word {reads.max()} of {config.activation_depth}"
     elif not written[reads].all():
@@ -125,6 +128,11 @@ def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> It
         yield f"clamps to an empty range, {ins.low} to {ins.high}"
     if ins.peak and turns["digit"] > 1:
         yield "takes a maximum over digits"
+    if ins.window:
+        if turns["block"] * turns["kx"] * turns["ky"] * turns["digit"] > 1 or ins.peak:
+            yield "uses the second path with more than one step a pixel"
+        if not 3 <= turns["ox"] <= config.line_depth:
+            yield f"uses the second path with lines of {turns['ox']} pixels"
     if ins.last_group >= config.groups:
         yield f"stores column group {ins.last_group} of {config.groups}"
     if ins.target_group >= config.rows // config.lanes:
@@ -142,7 +150,9 @@ def _coordinate_faults(config: Config, ins: Instruction, turns: dict[str, int]) 
             yield f"reaches {axis} from {first} to {last}, too far for {wrap} coordinates"
 
 
-def _reads(ins: Instruction, turns: dict[str, int], depth: int) -> np.ndarray:
+def _reads(
+    ins: Instruction, turns: dict[str, int], depth: int, tiles_per_word: int
+) -> np.ndarray:
     """Activation words read inside the image."""
     index = np.indices([turns[loop] for loop in LOOPS], sparse=True)
     place = dict(zip(LOOPS, index, strict=True))
@@ -155,6 +165,8 @@ def _reads(ins: Instruction, turns: dict[str, int], depth: int) -> np.ndarray:
         stride = getattr(ins, f"source_{loop}") + inner
         address = address + place[loop] * stride
         inner += (turns[loop] - 1) * stride
+    if ins.share:
+        address = address + place["tile"] // tiles_per_word
     address, inside = np.broadcast_arrays(address % depth, inside)
     return np.unique(address[inside])
 
@@ -165,5 +177,5 @@ def _writes(ins: Instruction, turns: dict[str, int], config: Config, depth: int)
         + (turns["tile"] - 1) * config.columns
         + (ins.last_group + 1) * config.lanes
     )
-    oy, ox, word = np.indices((turns["oy"], turns["ox"], -(-lanes // config.rows)), sparse=True)
+    oy, ox, word = np.indices((*results(ins), -(-lanes // config.rows)), sparse=True)
     return np.unique((ins.target + oy * ins.target_oy + ox * ins.target_ox + word) % depth)

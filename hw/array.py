@@ -7,14 +7,14 @@ left. Nothing stalls: what enters leaves `latency` cycles later.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits
 from weft.hw.primitives.multipliers import Multipliers
+from weft.hw.window import Window
 
 
 def sum_bits(rows: int) -> int:
@@ -23,15 +23,14 @@ def sum_bits(rows: int) -> int:
 
 
 class Row(wiring.Component):
-    """The cells of one row and group: ``sums_out = sums_in + activation * weights``.
+    """The cells of one row and group: ``sums_out = sums_in + activations * weights``.
 
     Operands take `latency` cycles to the output, `sums_in` takes one; no flow control.
 
     Members
     -------
-    activation : In(8)
-    weights : In
-        One int8 per column.
+    activations, weights : In
+        One int8 per column each.
     sums_in, sums_out : In, Out
         One sum of `width` bits per column.
     """
@@ -43,7 +42,7 @@ class Row(wiring.Component):
         self.width = width
         super().__init__(
             {
-                "activation": In(8),
+                "activations": In(8 * columns),
                 "weights": In(8 * columns),
                 "sums_in": In(width * columns),
                 "sums_out": Out(width * columns),
@@ -54,7 +53,7 @@ class Row(wiring.Component):
         m = Module()
         m.submodules.multipliers = multipliers = Multipliers(count=self.columns)
         m.d.comb += [
-            multipliers.a.eq(self.activation.replicate(self.columns)),
+            multipliers.a.eq(self.activations),
             multipliers.b.eq(self.weights),
         ]
         for column in range(self.columns):
@@ -74,6 +73,9 @@ class Array(wiring.Component):
     weights : In
         ``rows * columns`` weights; those of row r and group g belong to the word that entered
         ``r + g`` cycles before.
+    window, clear, last, valid, entry : In
+        The second path (`Window`), where the configuration has it: `window` is constant while
+        sums are on their way, `valid` and `entry` come with `word`, one lane per column.
     sums : Out
         `columns` sums of `sum_bits`; those of group g are ``latency + g`` cycles behind the word.
     """
@@ -81,13 +83,20 @@ class Array(wiring.Component):
     def __init__(self, config: Config):
         self.config = config
         self.width = sum_bits(config.rows)
-        super().__init__(
-            {
-                "word": In(8 * config.rows),
-                "weights": In(8 * config.multipliers),
-                "sums": Out(self.width * config.columns),
+        ports = {
+            "word": In(8 * config.rows),
+            "weights": In(8 * config.multipliers),
+            "sums": Out(self.width * config.columns),
+        }
+        if config.window:
+            ports |= {
+                "window": In(1),
+                "clear": In(1),
+                "last": In(bits(config.line_depth)),
+                "valid": In(1),
+                "entry": In(8 * config.columns),
             }
-        )
+        super().__init__(ports)
 
     @property
     def latency(self) -> int:
@@ -98,21 +107,40 @@ class Array(wiring.Component):
         m = Module()
         config = self.config
         lanes = config.lanes
+        windows = [self._window(m, group) for group in range(config.groups)]
         above: list[Value] = [Const(0, lanes * self.width)] * config.groups
         for row in range(config.rows):
             lane = self.word.word_select(row, 8)
             activation = delay(m, lane, row, name=f"row_{row}")
-            for group in range(config.groups):
+            for group, window in enumerate(windows):
                 if group:
                     activation = delay(m, activation, 1, name=f"row_{row}_group_{group}")
+                activations = activation.replicate(lanes)
+                if window is not None:
+                    moving = window.activations.word_select(row, 8 * lanes)
+                    activations = Mux(self.window, moving, activations)
                 cells = Row(columns=lanes, width=self.width)
                 m.submodules[f"row_{row}_group_{group}"] = cells
                 first = row * config.columns + group * lanes
                 m.d.comb += [
-                    cells.activation.eq(activation),
+                    cells.activations.eq(activations),
                     cells.weights.eq(self.weights[8 * first : 8 * (first + lanes)]),
                     cells.sums_in.eq(above[group]),
                 ]
                 above[group] = cells.sums_out
         m.d.comb += self.sums.eq(Cat(above))
         return m
+
+    def _window(self, m: Module, group: int) -> Window | None:
+        if not self.config.window:
+            return None
+        window = Window(self.config)
+        m.submodules[f"window_{group}"] = window
+        entry = self.entry.word_select(group, 8 * self.config.lanes)
+        m.d.comb += [
+            window.clear.eq(self.clear),
+            window.last.eq(self.last),
+            window.valid.eq(delay(m, self.valid, group, name=f"window_valid_{group}")),
+            window.entry.eq(delay(m, entry, group, name=f"entry_{group}")),
+        ]
+        return window

@@ -51,6 +51,12 @@ class Config:
         32-bit words.
     tables : int
         256-byte tables for unary functions; 0 leaves them out of the hardware.
+    window : int
+        Image rows that the second activation path takes at once, 0 to leave it out. With it
+        depthwise layers of up to `window` x ``rows // window`` taps compute all their taps in
+        one cycle, in a column per channel.
+    line_depth : int
+        Longest padded image row that the second path can hold.
 
     Raises
     ------
@@ -67,19 +73,29 @@ class Config:
     parameter_depth: int = 1024
     program_depth: int = 1024
     tables: int = 1
+    window: int = 0
+    line_depth: int = 128
 
     def __post_init__(self) -> None:
         sides = (self.rows, self.columns)
         if self.lanes == 0 and all(isinstance(side, int) and side > 0 for side in sides):
             object.__setattr__(self, "lanes", math.gcd(*sides))
         positive = ("rows", "columns", "lanes", "accumulator_bits", "activation_depth",
-                    "weight_depth", "parameter_depth", "program_depth")  # fmt: skip
+                    "weight_depth", "parameter_depth", "program_depth",
+                    "line_depth")  # fmt: skip
         for name in positive:
             value = getattr(self, name)
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        if not isinstance(self.tables, int) or self.tables < 0:
-            raise ValueError(f"tables must be an integer from 0, not {self.tables!r}")
+        for name in ("tables", "window"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} must be an integer from 0, not {value!r}")
+        if self.window and (self.rows % self.columns or self.rows // self.window < 3):
+            raise ValueError(
+                "window needs rows that are a multiple of columns, and at least three of them "
+                f"per image row, not {self.rows} x {self.columns} with {self.window!r}"
+            )
         if self.rows % self.lanes or self.columns % self.lanes:
             raise ValueError(
                 f"lanes must divide the array's {self.rows} rows and {self.columns} columns, "
@@ -100,6 +116,11 @@ class Config:
     def groups(self) -> int:
         """Column groups, each `lanes` wide: cycles between two outputs at the least."""
         return self.columns // self.lanes
+
+    @property
+    def tiles_per_word(self) -> int:
+        """Tiles of the same activation word, where rows are a multiple of columns; else 1."""
+        return self.rows // self.columns if self.rows % self.columns == 0 else 1
 
     @property
     def multipliers(self) -> int:

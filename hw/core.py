@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
 from weft.hw.accumulate import Accumulator
 from weft.hw.array import Array
 from weft.hw.collect import Collect
@@ -72,65 +71,85 @@ class Core(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config = self.config
-        latency = pipeline(config)
-
-        m.submodules.decoder = decoder = Decoder(config, drain=drain(config))
-        m.submodules.sequencer = sequencer = Sequencer(config)
-        m.submodules.program = program = Bank(
+        config, images = self.config, self.images
+        m.submodules.decoder = Decoder(config, drain=drain(config))
+        m.submodules.sequencer = Sequencer(config)
+        m.submodules.program = Bank(
             width=32,
             depth=config.program_depth,
-            init=bank_init(self.images.get(Space.PROGRAM), 0, 4),
+            init=bank_init(images.get(Space.PROGRAM), 0, 4),
         )
-        m.submodules.activation = activation = ActivationMemory(
-            config, self.images.get(Space.ACTIVATION)
-        )
-        m.submodules.weight = weight = WeightMemory(config, self.images.get(Space.WEIGHT))
-        m.submodules.array = array = Array(config)
-        m.submodules.collect = collect = Collect(config)
-        m.submodules.parameter = parameter = ParameterMemory(
-            config, self.images.get(Space.PARAMETER)
-        )
-        m.submodules.store = store = Store(config)
-        m.submodules.readback = readback = ReadBack(config)
-        fields = decoder.fields
+        m.submodules.activation = ActivationMemory(config, images.get(Space.ACTIVATION))
+        m.submodules.weight = WeightMemory(config, images.get(Space.WEIGHT))
+        m.submodules.parameter = ParameterMemory(config, images.get(Space.PARAMETER))
+        m.submodules.array = Array(config)
+        m.submodules.collect = Collect(config)
+        m.submodules.store = Store(config)
+        m.submodules.readback = ReadBack(config)
+        if config.tables:
+            m.submodules.tables = Tables(config, images.get(Space.TABLE))
+        self._connect_control(m)
+        self._connect_reads(m)
+        totals = self._connect_accumulators(m)
+        self._connect_results(m, totals)
+        self._connect_host(m)
+        return m
 
-        # Control.
+    def _connect_control(self, m: Module) -> None:
+        decoder, sequencer = m.submodules.decoder, m.submodules.sequencer
+        program = m.submodules.program
         m.d.comb += [
             decoder.start.eq(self.start),
             self.busy.eq(decoder.busy),
             program.read_address.eq(decoder.read_address),
             decoder.read_data.eq(program.read_data),
             decoder.done.eq(sequencer.done),
-            sequencer.begin.eq(decoder.begin),
         ]
-        for part in (sequencer, collect, store):
-            m.d.comb += part.fields.eq(fields)
-        for part in (collect, store):
-            m.d.comb += part.begin.eq(decoder.begin)
+        for part in (sequencer, m.submodules.collect, m.submodules.store):
+            m.d.comb += [part.fields.eq(decoder.fields), part.begin.eq(decoder.begin)]
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.Elif(self.start):
             m.d.sync += self.cycles.eq(0)
 
-        # Read a word and a tile; outside the image the word is the fill code.
+    def _connect_reads(self, m: Module) -> None:
+        """A word and a tile per step; outside the image the word is the fill code."""
+        config = self.config
+        sequencer, array = m.submodules.sequencer, m.submodules.array
+        activation, weight = m.submodules.activation, m.submodules.weight
+        fields = m.submodules.decoder.fields
+        until_word = pipeline(config)["read"]
+
+        m.d.comb += activation.read_address.eq(
+            Mux(self.busy, sequencer.source, m.submodules.readback.read_address)
+        )
         inside = delay(m, sequencer.inside, Bank.latency - 1, name="inside")
         word = Signal(8 * config.rows)
-        m.d.comb += activation.read_address.eq(
-            Mux(self.busy, sequencer.source, readback.read_address)
-        )
-        m.d.sync += word.eq(
-            Mux(inside, activation.read_data, Cat(fields.fill for _ in range(config.rows)))
-        )
-        wait = latency["read"] - Bank.latency
+        fill = Cat(fields.fill for _ in range(config.rows))
+        m.d.comb += word.eq(Mux(inside, activation.read_data, fill))
+        m.d.sync += array.word.eq(word)
         m.d.comb += [
-            array.word.eq(word),
-            weight.read_address.eq(delay(m, sequencer.weight, wait, name="weight_address")),
+            weight.read_address.eq(
+                delay(m, sequencer.weight, until_word - Bank.latency, name="weight_address")
+            ),
             array.weights.eq(weight.read_data),
         ]
+        if config.window:
+            part = delay(m, sequencer.part, Bank.latency, name="part")
+            m.d.sync += array.entry.eq(word.word_select(part, 8 * config.columns))
+            m.d.comb += [
+                array.window.eq(fields.window),
+                array.clear.eq(m.submodules.decoder.begin),
+                array.last.eq(fields.last_ox),
+                array.valid.eq(delay(m, sequencer.action.valid, until_word, name="window_valid")),
+            ]
 
-        # Accumulate: group g one cycle after the group before it.
-        action = delay(m, sequencer.action, latency["read"] + array.latency, name="action")
+    def _connect_accumulators(self, m: Module) -> Value:
+        """Totals of all columns; those of a group come a cycle after the group before it."""
+        config = self.config
+        array = m.submodules.array
+        until_sums = pipeline(config)["read"] + array.latency
+        action = delay(m, m.submodules.sequencer.action, until_sums, name="action")
         totals = []
         for group in range(config.groups):
             if group:
@@ -141,15 +160,22 @@ class Core(wiring.Component):
                 m.d.comb += [
                     accumulator.action.eq(action),
                     accumulator.sum.eq(array.sums.word_select(column, array.width)),
-                    accumulator.peak.eq(fields.peak),
+                    accumulator.peak.eq(m.submodules.decoder.fields.peak),
                 ]
                 totals.append(accumulator.total)
+        return Cat(totals)
 
-        # Collect, requantize, look up, store.
-        until_totals = latency["read"] + array.latency + Accumulator.latency
+    def _connect_results(self, m: Module, totals: Value) -> None:
+        """Collect, requantize, look up, store."""
+        config = self.config
+        latency = pipeline(config)
+        collect, parameter = m.submodules.collect, m.submodules.parameter
+        activation, store = m.submodules.activation, m.submodules.store
+        fields = m.submodules.decoder.fields
+        until_totals = latency["read"] + latency["array"] + latency["accumulate"]
         m.d.comb += [
-            collect.pixel.eq(delay(m, sequencer.pixel, until_totals, name="pixel")),
-            collect.totals.eq(Cat(totals)),
+            collect.pixel.eq(delay(m, m.submodules.sequencer.pixel, until_totals, name="pixel")),
+            collect.totals.eq(totals),
             parameter.read_address.eq(collect.parameter_address),
         ]
         codes = []
@@ -165,9 +191,9 @@ class Core(wiring.Component):
                 requantize.high.eq(fields.high),
             ]
             codes.append(requantize.code)
-        results = Cat(codes)
+        results: Value = Cat(codes)
         if config.tables:
-            m.submodules.tables = tables = Tables(config, self.images.get(Space.TABLE))
+            tables = m.submodules.tables
             m.d.comb += [tables.codes.eq(results), tables.select.eq(fields.table)]
             results = tables.results
         until_store = latency["requantize"] + latency["table"]
@@ -180,51 +206,41 @@ class Core(wiring.Component):
             activation.store_data.eq(store.data),
         ]
 
-        # The host's side.
+    def _connect_host(self, m: Module) -> None:
+        """Read-back, and a load word a cycle, registered and written a cycle later."""
+        readback, activation = m.submodules.readback, m.submodules.activation
         wiring.connect(m, readback.read, wiring.flipped(self.read))
         wiring.connect(m, wiring.flipped(self.data), readback.data)
         m.d.comb += [readback.hold.eq(self.busy), readback.row.eq(activation.read_data)]
-        self._connect_load(m, program, activation, weight, parameter)
-        return m
 
-    def _connect_load(self, m: Module, program, activation, weight, parameter) -> None:
-        """Takes a load word a cycle, registers it, and writes it a cycle later."""
         loading = Signal()
         word = Signal(LoadWord)
         m.d.comb += self.load.ready.eq(~self.busy)
         m.d.sync += [loading.eq(self.load.valid & self.load.ready), word.eq(self.load.payload)]
-
-        def split(space: Space):
+        for space in Space:
             index_bits = (self.config.row_words(space) - 1).bit_length()
-            return (
-                loading & (word.space == space),
-                word.address[index_bits:],
-                word.address[:index_bits],
-            )
-
-        for space, part in (
-            (Space.ACTIVATION, activation),
-            (Space.WEIGHT, weight),
-            (Space.PARAMETER, parameter),
-        ):
-            enable, row, index = split(space)
-            m.d.comb += [
-                part.load_enable.eq(enable),
-                part.load_row.eq(row),
-                part.load_word.eq(index),
-                part.load_data.eq(word.data),
-            ]
-        enable, row, _ = split(Space.PROGRAM)
-        m.d.comb += [
-            program.write_enable.eq(enable),
-            program.write_address.eq(row),
-            program.write_data.eq(word.data),
-        ]
-        if self.config.tables:
-            enable, row, _ = split(Space.TABLE)
-            tables = m.submodules.tables
-            m.d.comb += [
-                tables.load_enable.eq(enable),
-                tables.load_row.eq(row),
-                tables.load_data.eq(word.data),
-            ]
+            enable = loading & (word.space == space)
+            row, index = word.address[index_bits:], word.address[:index_bits]
+            if space == Space.PROGRAM:
+                program = m.submodules.program
+                m.d.comb += [
+                    program.write_enable.eq(enable),
+                    program.write_address.eq(row),
+                    program.write_data.eq(word.data),
+                ]
+            elif space == Space.TABLE:
+                if self.config.tables:
+                    tables = m.submodules.tables
+                    m.d.comb += [
+                        tables.load_enable.eq(enable),
+                        tables.load_row.eq(row),
+                        tables.load_data.eq(word.data),
+                    ]
+            else:
+                part = getattr(m.submodules, space.name.lower())
+                m.d.comb += [
+                    part.load_enable.eq(enable),
+                    part.load_row.eq(row),
+                    part.load_word.eq(index),
+                    part.load_data.eq(word.data),
+                ]

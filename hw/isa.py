@@ -21,7 +21,18 @@ are requantized and stored. Written as a program, with `@` the array's product::
 that loop steps (the loops inside it having returned to their start), modulo the
 memory's depth; `target` likewise. At the start of every digit but the first the
 total is shifted left by 7: weights wider than 8 bits are digits in base 128.
-With `peak` the total is the maximum of the sums instead.
+With `peak` the total is the maximum of the sums instead. With `share` the source moves on
+by a word only after ``config.tiles_per_word`` tiles, which use the parts of the same word.
+
+With `window` the loops ``oy`` and ``ox`` run over the padded image itself, one step each, and
+a step's activations meet those of the steps before it: with ``span = rows // config.window``
+and `part` the `columns` lanes of the word that are the tile's channels::
+
+    total = sum(part[y - line, x - tap] * w[line * span + tap]
+                for line in range(config.window) for tap in range(span))
+
+channel by channel. A result is stored only where `y` is `skip_y`, or any multiple of
+``every_y + 1`` rows later, and likewise `x`.
 
 Nothing here needs Amaranth: the compiler encodes, the interpreter decodes, and
 the gateware unpacks by the same `layout`.
@@ -33,7 +44,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-
 from weft.hw.config import Config
 
 #: Loops from the innermost to the outermost.
@@ -42,8 +52,11 @@ LOOPS = ("block", "kx", "ky", "digit", "ox", "oy", "tile")
 #: Fields used behind the array: they stay until an instruction's last result is stored.
 LATE = frozenset(
     ("fill", "parameter", "target", "target_ox", "target_oy", "target_group", "last_group",
-     "zero_point", "low", "high", "peak", "table")
+     "zero_point", "low", "high", "peak", "table", "window")
 )  # fmt: skip
+
+#: Width of the fields that say where a window yields a result.
+_WINDOW_BITS = 5
 
 #: Base-2 logarithm of the base of the digits of a wide weight.
 DIGIT_BITS = 7
@@ -83,6 +96,12 @@ class Instruction:
         Added after the rounding shift; then clamped.
     peak : int
         1 for the maximum over the steps instead of the sum.
+    share : int
+        1 where ``config.tiles_per_word`` tiles in a row use the same word.
+    window : int
+        1 for the second activation path.
+    skip_y, skip_x, every_y, every_x : int
+        Rows and columns before the first result, and between two results.
     table : int
         0, or 1 + the index of a table applied after the clamp.
     end : int
@@ -126,8 +145,18 @@ class Instruction:
     low: int = -128
     high: int = 127
     peak: int = 0
+    share: int = 0
+    window: int = 0
+    skip_y: int = 0
+    skip_x: int = 0
+    every_y: int = 0
+    every_x: int = 0
     table: int = 0
     end: int = 0
+
+
+#: Names of all fields, in the order of the class.
+FIELDS = tuple(field.name for field in fields(Instruction))
 
 
 @dataclass(frozen=True)
@@ -173,6 +202,12 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
     result["last_group"] = (bits(config.groups), False)
     for name in ("hold_taps", "hold_tiles", "peak", "end"):
         result[name] = (1, False)
+    if config.tiles_per_word > 1:
+        result["share"] = (1, False)
+    if config.window:
+        result["window"] = (1, False)
+        for name in ("skip_y", "skip_x", "every_y", "every_x"):
+            result[name] = (_WINDOW_BITS, False)
     result["table"] = (bits(config.tables + 1), False)
     return result
 
@@ -187,7 +222,7 @@ def layout(config: Config) -> list[Field]:
     used: list[int] = []
     result = []
     for late in (False, True):
-        names = [field.name for field in fields(Instruction) if (field.name in LATE) is late]
+        names = [name for name in FIELDS if name in sizes and (name in LATE) is late]
         start = len(used)
         for name in sorted(names, key=lambda name: -sizes[name][0]):
             width, signed = sizes[name]
@@ -216,8 +251,12 @@ def encode(instruction: Instruction, config: Config) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a value does not fit its field.
+        If a value does not fit its field, or the configuration has no such field.
     """
+    missing = set(FIELDS) - widths(config).keys()
+    for name in sorted(missing):
+        if getattr(instruction, name):
+            raise ValueError(f"{name} must be 0 on this configuration")
     words = [0] * instruction_words(config)
     for field in layout(config):
         value = int(getattr(instruction, field.name))
@@ -239,3 +278,10 @@ def decode(words: Sequence[int] | np.ndarray, config: Config) -> Instruction:
             value -= 1 << field.width
         values[field.name] = value
     return Instruction(**values)
+
+
+def results(instruction: Instruction) -> tuple[int, int]:
+    """Rows and columns of results that one tile of an instruction stores."""
+    rows = (instruction.last_oy - instruction.skip_y) // (instruction.every_y + 1) + 1
+    columns = (instruction.last_ox - instruction.skip_x) // (instruction.every_x + 1) + 1
+    return rows, columns

@@ -13,7 +13,6 @@ import numpy as np
 from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
-
 from weft.hw.config import Config
 from weft.hw.isa import bits
 

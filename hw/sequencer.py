@@ -6,10 +6,9 @@ step later. Whether the coordinates lie inside the image is known a cycle after 
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from weft.hw.accumulate import Action
 from weft.hw.config import Config
 from weft.hw.decoder import fields_layout
@@ -39,6 +38,8 @@ class Sequencer(wiring.Component):
     pixel : Out(Pixel)
     source, weight : Out
         Addresses to read.
+    part : Out
+        With `source`: which `columns` lanes of the word are the tile's.
     inside : Out(1)
         One cycle after `source`: the word is inside the image.
     """
@@ -54,6 +55,7 @@ class Sequencer(wiring.Component):
                 "pixel": Out(Pixel),
                 "source": Out(bits(config.activation_depth)),
                 "weight": Out(bits(config.weight_depth)),
+                "part": Out(bits(config.tiles_per_word)),
                 "inside": Out(1),
             }
         )
@@ -71,6 +73,7 @@ class Sequencer(wiring.Component):
         running = Signal()
         pixel_start = Signal()
         digit_start = Signal()
+        shown = Signal(init=1)  # this pixel has a result
         wait = Signal(range(max(2, self.config.groups)))
 
         # `last_turn` flags are kept beside the counters: no comparison in the carry chain.
@@ -78,7 +81,7 @@ class Sequencer(wiring.Component):
         pixel_end = Signal()
         m.d.comb += [
             pixel_end.eq(Cat(last_turn[loop] for loop in STEPS).all()),
-            issue.eq(running & ~(pixel_end & (wait != 0))),
+            issue.eq(running & ~(pixel_end & shown & (wait != 0))),
         ]
         carry = issue
         steps = {loop: Signal(name=f"step_{loop}") for loop in LOOPS}
@@ -105,21 +108,41 @@ class Sequencer(wiring.Component):
                 pixel_start.eq(pixel_end),
                 digit_start.eq(pixel_end | steps["digit"]),
             ]
-        with m.If(issue & pixel_end):
+        with m.If(issue & pixel_end & shown):
             m.d.sync += wait.eq(self.config.groups - 1)
         with m.Elif(wait != 0):
             m.d.sync += wait.eq(wait - 1)
+
+        if self.config.window:
+            m.d.comb += shown.eq(self._shown(m, steps))
 
         after = Mux(steps["oy"], Next.OY, Mux(steps["tile"], Next.TILE, Next.END))
         m.d.sync += [
             self.action.valid.eq(issue),
             self.action.first.eq(pixel_start),
             self.action.digit.eq(digit_start & ~pixel_start),
-            self.pixel.valid.eq(issue & pixel_end),
+            self.pixel.valid.eq(issue & pixel_end & shown),
             self.pixel.last_tile.eq(last_turn["tile"]),
             self.pixel.next.eq(Mux(steps["ox"], Next.OX, after)),
         ]
         return moves
+
+    def _shown(self, m: Module, steps: dict[str, Signal]) -> Value:
+        """Whether the pixel being issued has a result: counts rows and columns to the next."""
+        fields = self.fields
+        result = []
+        restart = self.begin | steps["tile"]
+        for axis, step, again in (
+            ("y", steps["oy"], restart),
+            ("x", steps["ox"], restart | steps["oy"]),
+        ):
+            left = Signal.like(fields[f"skip_{axis}"], name=f"until_result_{axis}")
+            with m.If(again):
+                m.d.sync += left.eq(fields[f"skip_{axis}"])
+            with m.Elif(step):
+                m.d.sync += left.eq(Mux(left == 0, fields[f"every_{axis}"], left - 1))
+            result.append(left == 0)
+        return result[0] & result[1]
 
     def _move_addresses(self, m: Module, issue: Signal, moves: dict[str, Signal]) -> None:
         delta = Signal.like(self.source)
@@ -134,6 +157,17 @@ class Sequencer(wiring.Component):
         following = Signal.like(self.weight)
         taps_again = self.fields.hold_taps & (moves["kx"] | moves["ky"])
         tile_again = moves["ox"] | moves["oy"] | (self.fields.hold_tiles & moves["tile"])
+        # Tiles that share a word use its parts one after the other.
+        next_word = Signal()
+        if self.config.tiles_per_word > 1:
+            last_part = self.part == self.config.tiles_per_word - 1
+            step_part = moves["tile"] & self.fields.share
+            m.d.comb += next_word.eq(step_part & last_part)
+            with m.If(issue & begin):
+                m.d.sync += self.part.eq(0)
+            with m.Elif(issue & step_part):
+                m.d.sync += self.part.eq(Mux(last_part, 0, self.part + 1))
+
         with m.If(begin):
             m.d.comb += following.eq(self.fields.weight)
         with m.Elif(tile_again):
@@ -144,7 +178,7 @@ class Sequencer(wiring.Component):
             m.d.comb += following.eq(self.weight + 1)
         with m.If(issue):
             m.d.sync += [
-                self.source.eq(Mux(begin, self.fields.source, self.source + delta)),
+                self.source.eq(Mux(begin, self.fields.source, self.source + delta + next_word)),
                 self.weight.eq(following),
             ]
             with m.If(begin | moves["tile"]):

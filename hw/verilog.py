@@ -10,7 +10,6 @@ from importlib.metadata import version
 
 from amaranth.back import verilog
 from amaranth.lib import wiring
-
 from weft.hw.config import Config
 from weft.hw.core import Core
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-
 from weft.compiler.program import Program
 from weft.hw.config import Space
-from weft.hw.isa import DIGIT_BITS, LOOPS, Instruction
+from weft.hw.isa import DIGIT_BITS, LOOPS, Instruction, results
 from weft.sim.engine import RunResult
 
 
@@ -39,34 +38,62 @@ class Machine:
         raise ValueError("the program has no end")
 
     def _execute(self, ins: Instruction) -> None:
-        config = self.config
         turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
-        inside_pixel = [turns[loop] for loop in ("digit", "ky", "kx", "block")]
-        steps = int(np.prod(inside_pixel))
+        if ins.window:
+            totals = self._window(ins, turns)
+        else:
+            totals = self._steps(ins, turns)
+        codes = [self._requantize(ins, tile, total) for tile, total in enumerate(totals)]
+        self._store(ins, np.stack(codes))
+
+    def _words(self, ins: Instruction, turns: Mapping[str, int]) -> np.ndarray:
+        """The activation word of every step: axes as the loops from the outermost, lanes."""
         source, y, x = self._walk(ins, turns)
         inside = (y >= 0) & (y < ins.height) & (x >= 0) & (x < ins.width)
-        address = source % (1 << (config.activation_depth - 1).bit_length())
+        address = source % (1 << (self.config.activation_depth - 1).bit_length())
         words = self.activation[np.where(inside, address, 0)]
-        words = np.where(inside[..., None], words, np.int8(ins.fill))
+        return np.where(inside[..., None], words, np.int8(ins.fill)).astype(np.int64)
 
+    def _steps(self, ins: Instruction, turns: Mapping[str, int]) -> list[np.ndarray]:
+        """Totals (pixels, columns) of each tile, pixel by pixel on the first path."""
+        config = self.config
+        inside_pixel = [turns[loop] for loop in ("digit", "ky", "kx", "block")]
+        steps = int(np.prod(inside_pixel))
         tiles = turns["tile"]
-        weight = self.weight[_weight_index(ins, turns)].reshape(
-            tiles, steps, config.rows, config.columns
-        )
-        words = words.reshape(tiles, -1, steps, config.rows)
+        weight = self.weight[_weight_index(ins, turns)].astype(np.int64)
+        weight = weight.reshape(tiles, steps, config.rows, config.columns)
+        words = self._words(ins, turns).reshape(tiles, -1, steps, config.rows)
         digit = np.arange(steps) * turns["digit"] // steps
-        results = []
+        scale = np.int64(1) << (DIGIT_BITS * (turns["digit"] - 1 - digit))
+        totals = []
         for tile in range(tiles):
-            products = np.einsum(
-                "psr,src->psc", words[tile].astype(np.int64), weight[tile].astype(np.int64)
-            )
+            products = np.einsum("psr,src->psc", words[tile], weight[tile])
             if ins.peak:
-                total = products.max(axis=1)
+                totals.append(products.max(axis=1))
             else:
-                scale = np.int64(1) << (DIGIT_BITS * (turns["digit"] - 1 - digit))
-                total = (products * scale[None, :, None]).sum(axis=1)
-            results.append(self._requantize(ins, tile, total))
-        self._store(ins, turns, np.stack(results))
+                totals.append((products * scale[None, :, None]).sum(axis=1))
+        return totals
+
+    def _window(self, ins: Instruction, turns: Mapping[str, int]) -> list[np.ndarray]:
+        """Totals (pixels, columns) of each tile on the second path, taps by slices."""
+        config = self.config
+        span = config.rows // config.window
+        words = self._words(ins, turns).reshape(-1, turns["oy"], turns["ox"], config.rows)
+        weight = self.weight[_weight_index(ins, turns)].reshape(-1, config.rows, config.columns)
+        totals = []
+        for tile in range(turns["tile"]):
+            part = tile % config.tiles_per_word
+            image = words[tile, ..., part * config.columns : (part + 1) * config.columns]
+            total = np.int64(0)
+            for line in range(config.window):
+                for tap in range(span):
+                    # Before the first line and tap lies whatever was there: nothing is stored
+                    # where a weight other than zero would meet it.
+                    moved = np.roll(image, (line, tap), axis=(0, 1))
+                    total = total + moved * weight[tile, line * span + tap]
+            shown = total[ins.skip_y :: ins.every_y + 1, ins.skip_x :: ins.every_x + 1]
+            totals.append(shown.reshape(-1, config.columns))
+        return totals
 
     def _walk(self, ins: Instruction, turns: Mapping[str, int]):
         """Source word and coordinates of every step: arrays with one axis per loop."""
@@ -79,6 +106,8 @@ class Machine:
             stride = getattr(ins, f"source_{loop}") + gone
             source += index[loop] * stride
             gone += (turns[loop] - 1) * stride
+        if ins.share:
+            source += index["tile"] // self.config.tiles_per_word
         y = ins.origin_y + index["oy"] * ins.stride_y + index["ky"] * ins.step_y
         x = ins.origin_x + index["ox"] * ins.stride_x + index["kx"] * ins.step_x
         return source, y, x
@@ -95,17 +124,17 @@ class Machine:
         code = np.clip(rounded + ins.zero_point, ins.low, ins.high).astype(np.int8)
         return self.tables[ins.table - 1][code.astype(np.int64) + 128] if ins.table else code
 
-    def _store(self, ins: Instruction, turns: Mapping[str, int], codes: np.ndarray) -> None:
+    def _store(self, ins: Instruction, codes: np.ndarray) -> None:
         """`codes`: (tiles, pixels, columns)."""
         config = self.config
-        oy, ox = np.indices((turns["oy"], turns["ox"])).reshape(2, -1)
+        oy, ox = np.indices(results(ins)).reshape(2, -1)
         # target_oy leads from one row's start to the next, target_ox along the row.
         pixel = ins.target + oy * ins.target_oy + ox * ins.target_ox
         first = ins.target_group * config.lanes
         depth = 1 << (config.activation_depth - 1).bit_length()
-        for tile in range(turns["tile"]):
+        for tile in range(len(codes)):
             count = config.columns
-            if tile == turns["tile"] - 1:
+            if tile == len(codes) - 1:
                 count = (ins.last_group + 1) * config.lanes
             for column in range(count):
                 word, lane = divmod(first + tile * config.columns + column, config.rows)

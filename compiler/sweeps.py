@@ -1,0 +1,208 @@
+"""Sweeps: a pass cut into what one instruction each can do, with its tiles of weights.
+
+On the first path a tile is R input channels by C output channels of one tap; tiles join a
+sweep while the words they read move on evenly. On the second path, for kernels that keep
+channels apart, a tile holds all the taps of C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from weft.compiler.passes import Pass
+from weft.hw.config import Config
+from weft.hw.isa import DIGIT_BITS
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sweep:
+    """What one instruction computes.
+
+    Parameters
+    ----------
+    first_channel, channels : int
+        Of the pass's results.
+    digits : int8 array, shape (digits, tiles, kh, kw, run, rows, columns)
+        Tile t reads `run` words of a pixel from block ``first_block + t * tile_step`` on, or,
+        with `share`, from block ``first_block + t // tiles_per_word``.
+    count, stride : (vertical, horizontal)
+        Turns of the pixel loops, and how far they go in the source.
+    window : bool
+        The second path; `skip` and `every` are then as in an instruction.
+    """
+
+    first_channel: int
+    channels: int
+    digits: np.ndarray
+    count: tuple[int, int]
+    stride: tuple[int, int]
+    first_block: int = 0
+    tile_step: int = 0
+    share: bool = False
+    window: bool = False
+    skip: tuple[int, int] = (0, 0)
+    every: tuple[int, int] = (0, 0)
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles."""
+        return self.digits.shape[1]
+
+
+def sweeps(step: Pass, config: Config) -> Iterator[Sweep]:
+    """Cuts a pass for a configuration."""
+    if _fits_window(step, config):
+        yield _window(step, config)
+        return
+    tiles = list(_tiles(step, config))
+    at = 0
+    while at < len(tiles):
+        even, move = _even(tiles[at:], config)
+        sharing = _sharing(tiles[at:], config)
+        count = max(even, sharing)
+        members = tiles[at : at + count]
+        yield Sweep(
+            first_channel=members[0].first,
+            channels=sum(tile.channels for tile in members),
+            digits=digits(np.stack([tile.weights for tile in members])),
+            count=step.count,
+            stride=step.stride,
+            first_block=members[0].block,
+            tile_step=0 if sharing > even else move,
+            share=sharing > even,
+        )
+        at += count
+
+
+@dataclass(frozen=True, eq=False)
+class _Tile:
+    """Result channels from `first` on; `weights` (kh, kw, run, rows, columns) from `block` on."""
+
+    first: int
+    channels: int
+    block: int
+    weights: np.ndarray
+
+    @property
+    def run(self) -> int:
+        return self.weights.shape[2]
+
+
+def _tiles(step: Pass, config: Config) -> Iterator[_Tile]:
+    """Tiles of the first path, without the words in which they have only zeros."""
+    rows, columns = config.rows, config.columns
+    kh, kw, inputs, outputs = step.kernel.shape
+    blocks = -(-inputs // rows)
+    kernel = np.zeros((kh, kw, blocks * rows, outputs), np.int64)
+    kernel[:, :, :inputs] = step.kernel
+    kernel = kernel.reshape(kh, kw, blocks, rows, outputs)
+    first = 0
+    while first < outputs:
+        channels = min(columns, outputs - first)
+        if step.peak:
+            # A maximum must not meet the zero sums of words that hold none of its channels:
+            # its tiles end where words end.
+            channels = min(channels, rows - first % rows)
+        weights = np.zeros((kh, kw, blocks, rows, columns), np.int64)
+        weights[..., :channels] = kernel[..., first : first + channels]
+        used = np.flatnonzero(weights.any(axis=(0, 1, 3, 4)))
+        low, high = (int(used[0]), int(used[-1])) if len(used) else (0, 0)
+        yield _Tile(first, channels, low, weights[:, :, low : high + 1])
+        first += channels
+
+
+def _even(tiles: Sequence[_Tile], config: Config) -> tuple[int, int]:
+    """How many tiles from the first on read words at an even distance, and that distance."""
+    move = tiles[1].block - tiles[0].block if len(tiles) > 1 else 0
+    count = _while(tiles, config, lambda index: tiles[0].block + index * move)
+    return count, move if count > 1 else 0
+
+
+def _sharing(tiles: Sequence[_Tile], config: Config) -> int:
+    """How many tiles from the first on share words in order, each word by as many as it can."""
+    if config.tiles_per_word == 1 or tiles[0].first % config.rows:
+        return 0
+    return _while(tiles, config, lambda index: tiles[0].block + index // config.tiles_per_word)
+
+
+def _while(tiles: Sequence[_Tile], config: Config, expected) -> int:
+    count = 1
+    while (
+        count < len(tiles)
+        and tiles[count].block == expected(count)
+        and tiles[count].run == tiles[0].run
+        and tiles[count - 1].channels == config.columns
+    ):
+        count += 1
+    return count
+
+
+def _fits_window(step: Pass, config: Config) -> bool:
+    """Whether the second path can do it, in fewer steps than the first."""
+    kh, kw, inputs, outputs = step.kernel.shape
+    if not config.window or step.peak or len(step.sources) > 1 or step.pixel_steps is not None:
+        return False
+    span = config.rows // config.window
+    lines, pixels = _padded_image(step)
+    return (
+        kh <= config.window
+        and kw <= span
+        and step.dilation == (1, 1)
+        and 3 <= pixels <= config.line_depth
+        and inputs == outputs
+        and not step.kernel[:, :, ~np.eye(inputs, dtype=bool)].any()
+        and step.kernel.min() >= -128
+        and step.kernel.max() <= 127
+        and lines * pixels < step.count[0] * step.count[1] * kh * kw
+    )
+
+
+def _padded_image(step: Pass) -> tuple[int, int]:
+    """Rows and columns of the source, padding included, that the results depend on."""
+    rows, columns = (
+        (count - 1) * stride + size
+        for count, stride, size in zip(step.count, step.stride, step.kernel.shape[:2], strict=True)
+    )
+    return rows, columns
+
+
+def _window(step: Pass, config: Config) -> Sweep:
+    kh, kw, channels, _ = step.kernel.shape
+    span = config.rows // config.window
+    taps = step.kernel.diagonal(axis1=2, axis2=3)
+    tiles = -(-channels // config.columns)
+    weights = np.zeros((tiles * config.columns, config.rows), np.int64)
+    for ky in range(kh):
+        for kx in range(kw):
+            # The newest line enters first, and within it the newest pixel.
+            row = (kh - 1 - ky) * span + kw - 1 - kx
+            weights[:channels, row] = taps[ky, kx]
+    weights = weights.reshape(tiles, config.columns, config.rows).swapaxes(1, 2)
+    return Sweep(
+        first_channel=0,
+        channels=channels,
+        digits=digits(weights[:, None, None, None]),
+        count=_padded_image(step),
+        stride=(1, 1),
+        tile_step=int(config.tiles_per_word == 1),
+        share=config.tiles_per_word > 1,
+        window=True,
+        skip=(kh - 1, kw - 1),
+        every=(step.stride[0] - 1, step.stride[1] - 1),
+    )
+
+
+def digits(values: np.ndarray) -> np.ndarray:
+    """Values as digits in base 2**DIGIT_BITS, the most significant first: int8 array.
+
+    The first axis is new; every digit is in [-128, 127].
+    """
+    base = 1 << DIGIT_BITS
+    result: list[np.ndarray] = []
+    while values.min(initial=0) < -128 or values.max(initial=0) > 127:
+        digit = (values + base // 2) % base - base // 2
+        result.insert(0, digit.astype(np.int8))
+        values = (values - digit) >> DIGIT_BITS
+    return np.stack([values.astype(np.int8), *result])
