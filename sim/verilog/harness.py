@@ -1,0 +1,129 @@
+"""A small module around the core that moves words at the speed of the simulator.
+
+A simulated inference takes some hundred thousand words and cycles. Python in the
+simulator would cost tens of microseconds for each; so the clock and the three
+handshakes run in Verilog, and the test bench (`weft.sim.verilog.bench`) only says how
+many words shall move and waits until they have.
+"""
+
+#: Name of the module.
+TOP = "weft_bench"
+
+#: Nanoseconds in a clock period.
+PERIOD = 10
+
+#: Files in the folder where the simulator runs.
+LOAD_FILE = "load.bin"
+READ_FILE = "read.bin"
+DATA_FILE = "data.bin"
+
+# Each channel has a counter of words wanted, which only the test bench writes, and one of
+# words moved, which only the harness writes; so neither overwrites the other. `stalls` is the
+# seed of a xorshift generator, equal in every simulator, whose bits hold the channels back.
+VERILOG = """
+module weft_bench;
+  reg clk = 0;
+  reg rst = 1;
+  reg [31:0] load_wanted /* verilator public_flat_rw */ = 0;
+  reg [31:0] read_wanted /* verilator public_flat_rw */ = 0;
+  reg [31:0] start_wanted /* verilator public_flat_rw */ = 0;
+  reg [31:0] stalls /* verilator public_flat_rw */ = 0;
+  reg go /* verilator public_flat_rw */ = 0;
+  reg load_idle /* verilator public_flat_rw */ = 1;
+  reg data_idle /* verilator public_flat_rw */ = 1;
+  reg start_idle /* verilator public_flat_rw */ = 1;
+  reg [31:0] seen_cycles /* verilator public_flat_rw */ = 0;
+  reg [31:0] elapsed /* verilator public_flat_rw */ = 0;
+  reg early /* verilator public_flat_rw */ = 0;
+
+  reg [31:0] load_taken = 0, load_moved = 0, read_taken = 0, data_moved = 0, start_moved = 0;
+  reg load_valid = 0, read_valid = 0, data_ready = 0, start = 0, running = 0, seeded = 0;
+  reg [63:0] load_word = 0, load_next = 0;
+  reg [31:0] read_word = 0, read_next = 0;
+  reg [31:0] noise = 0;
+  wire load_ready, read_ready, data_valid, busy;
+  wire [31:0] data, cycles;
+  integer load_file, read_file, data_file, got;
+
+  weft_core core (
+    .clk(clk), .rst(rst),
+    .load__payload(load_word[58:0]), .load__valid(load_valid), .load__ready(load_ready),
+    .read__payload(read_word[23:0]), .read__valid(read_valid), .read__ready(read_ready),
+    .data__payload(data), .data__valid(data_valid), .data__ready(data_ready),
+    .start(start), .busy(busy), .cycles(cycles)
+  );
+
+  initial begin
+    load_file = $fopen("load.bin", "rb");
+    read_file = $fopen("read.bin", "rb");
+    data_file = $fopen("data.bin", "wb");
+  end
+
+  always #5 clk = ~clk;
+
+  function [31:0] shuffled(input [31:0] value);
+    begin
+      shuffled = value ^ (value << 13);
+      shuffled = shuffled ^ (shuffled >> 17);
+      shuffled = shuffled ^ (shuffled << 5);
+    end
+  endfunction
+
+  wire stall_load = noise[3];
+  wire stall_read = noise[13];
+  wire stall_data = noise[23] | noise[27];
+
+  always @(posedge clk) begin
+    rst <= ~go;
+    seeded <= go;
+    noise <= seeded ? shuffled(noise) : stalls;
+    elapsed <= elapsed + 1;
+
+    if (load_valid && load_ready)
+      load_moved <= load_moved + 1;
+    if (!load_valid || load_ready) begin
+      if (load_taken != load_wanted && !stall_load) begin
+        got = $fread(load_next, load_file);
+        load_word <= load_next;
+        load_taken <= load_taken + 1;
+        load_valid <= 1;
+      end else
+        load_valid <= 0;
+    end
+    load_idle <= load_wanted == load_moved + (load_valid && load_ready ? 1 : 0);
+
+    start <= start_wanted != start_moved && !start && !running;
+    if (start) begin
+      start_moved <= start_moved + 1;
+      running <= 1;
+    end else if (running && !busy) begin
+      running <= 0;
+      seen_cycles <= cycles;
+    end
+    start_idle <= start_wanted == start_moved && !start && (!running || !busy);
+
+    if (!read_valid || read_ready) begin
+      if (read_taken != read_wanted && !stall_read) begin
+        got = $fread(read_next, read_file);
+        read_word <= read_next;
+        read_taken <= read_taken + 1;
+        read_valid <= 1;
+      end else
+        read_valid <= 0;
+    end
+    data_ready <= !stall_data;
+    if (data_valid && data_ready) begin
+      $fwrite(data_file, "%u", data);
+      data_moved <= data_moved + 1;
+      if (data_moved + 1 == read_wanted)
+        $fflush(data_file);
+    end
+    data_idle <= read_wanted == data_moved + (data_valid && data_ready ? 1 : 0);
+
+    // A core that answers what was not asked, or takes a word while it works, is wrong.
+    if ((data_valid && data_ready && data_moved == read_taken) ||
+        (busy && (load_ready || read_ready)))
+      early <= 1;
+  end
+endmodule
+"""
