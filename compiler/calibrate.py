@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+
 from weft.compiler.calibrate_limits import Fractions, apply_limits
 from weft.compiler.collect_histogram import HistogramCollector
 from weft.compiler.collect_range import RangeCollector
@@ -20,7 +21,6 @@ from weft.compiler.fixed_point import FRACTION_LIMITS, fraction_bits, largest_fr
 from weft.compiler.float_graph import FloatGraph, Scale
 from weft.compiler.float_run import FloatRunner, Progress
 from weft.compiler.quantize_fuse import MOVES, FusedNode, fuse, tensor_names
-
 from weft.errors import InputError
 
 Method = Literal["minmax", "mse"]

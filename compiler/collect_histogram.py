@@ -8,6 +8,7 @@ is enough, memory does not grow with the data, and two histograms merge by addit
 from __future__ import annotations
 
 import numpy as np
+
 from weft.compiler.collect_range import RangeCollector
 from weft.compiler.fixed_point import to_codes
 

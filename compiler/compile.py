@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from weft.compiler.allocate import allocate, lifetimes
 from weft.compiler.cycles import instruction_cycles
 from weft.compiler.images import images
@@ -14,10 +15,9 @@ from weft.compiler.passes import Pass
 from weft.compiler.program import Placement, Program
 from weft.compiler.schedule import MAX_DIGITS, Schedule
 from weft.compiler.verify_program import verify
+from weft.errors import Problem, UnsupportedError
 from weft.hw.config import Config, Space
 from weft.hw.isa import Instruction, encode, instruction_words
-
-from weft.errors import Problem, UnsupportedError
 
 #: Depths for finding out what a network needs; addresses of 20 bits still fit an instruction.
 _UNBOUNDED = 1 << 20
@@ -74,12 +74,17 @@ def fit(network: Network, config: Config) -> Config:
         parameter_depth=needs.rows[Space.PARAMETER],
         tables=needs.tables,
     )
-    # Loop counters are as wide as activation addresses: a kernel or a padded image larger
-    # than all tensors together needs more.
-    while not all(_encodes(ins, fitted) for ins in plan.schedule.instructions):
-        fitted = replace(fitted, activation_depth=2 * fitted.activation_depth)
     instructions = len(plan.schedule.instructions)
-    return replace(fitted, program_depth=instructions * instruction_words(fitted))
+    fitted = replace(fitted, program_depth=instructions * instruction_words(fitted))
+    # Loop counters are as wide as activation addresses: a kernel or a padded image that is
+    # larger than all tensors together needs more.
+    while fitted.activation_depth < _UNBOUNDED:
+        schedule = _Plan(network, fitted).schedule
+        if all(_encodes(instruction, fitted) for instruction in schedule.instructions):
+            break
+        fitted = replace(fitted, activation_depth=2 * fitted.activation_depth)
+        fitted = replace(fitted, program_depth=instructions * instruction_words(fitted))
+    return fitted
 
 
 def _encodes(instruction: Instruction, config: Config) -> bool:
@@ -129,6 +134,8 @@ class _Plan:
             self.schedule.add(step, self.placements)
             for instruction in self.schedule.instructions[before:]:
                 self._check(step, instruction)
+        # The instructions of a pass often have the same problem.
+        self.problems = list(dict.fromkeys(self.problems))
 
     def _check(self, step: Pass, instruction) -> None:
         """Limits of the instruction set that no memory depth changes."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
 from weft.compiler.calibration_data import check_array
 from weft.compiler.fixed_point import round_half_away
 from weft.compiler.network import Network, Port, Softmax, Tensor
 from weft.compiler.program import Program
 from weft.compiler.softmax import softmax
-
 from weft.errors import InputError
 
 __all__ = [

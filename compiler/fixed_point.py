@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from weft.compiler.float_graph import Scale
 
 #: Fraction bits that calibration may choose; the softmax table needs fewer than 26.

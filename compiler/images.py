@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from weft.compiler.schedule import Schedule
 from weft.hw.config import Space
 from weft.hw.isa import encode

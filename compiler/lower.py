@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
+
 from weft.compiler.network import (
     Add,
     AveragePool,
@@ -25,7 +26,6 @@ from weft.compiler.network import (
 )
 from weft.compiler.passes import Pass
 from weft.compiler.reciprocal import reciprocal
-
 from weft.errors import Problem
 
 

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
+
 from weft.compiler import network as graph
 
 _CLASSES = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from weft.compiler.float_graph import FloatNode
 from weft.compiler.onnx_operators import Call, finite, operator, quiet
 from weft.compiler.onnx_values import Constant, NodeError, Value, View

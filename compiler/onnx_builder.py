@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+
 from weft.compiler.float_graph import FloatGraph, FloatNode, FloatTensor, Op, Scale
 from weft.compiler.onnx_layout import (
     Roles,

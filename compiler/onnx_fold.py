@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto
 from onnx.reference import ReferenceEvaluator
+
 from weft.compiler.onnx_file import OnnxFile, tensor_array
 from weft.compiler.onnx_layout import LARGEST
 from weft.compiler.onnx_values import Constant, NodeError

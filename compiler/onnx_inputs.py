@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import onnx
+
 from weft.compiler.onnx_layout import NCHW, NHWC, Shape3, check_size, file_order, unlift
 from weft.compiler.onnx_values import NodeError
 

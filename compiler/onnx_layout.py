@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+
 from weft.compiler.onnx_values import NodeError
 
 Roles = tuple[int, int, int]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import onnx
+
 from weft.compiler.float_graph import FloatGraph
 
 #: They look at shapes only, so they do not count as readers.

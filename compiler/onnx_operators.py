@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from weft.compiler.float_graph import Op, Scale
 from weft.compiler.onnx_builder import Builder
 from weft.compiler.onnx_values import Constant, NodeError, Unknown, Value, View

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from weft.compiler.onnx_layout import NCHW, image_shape, lift
 from weft.compiler.onnx_operators import Call, channel_scales, finite, operator
 from weft.compiler.onnx_values import Constant, NodeError, Value

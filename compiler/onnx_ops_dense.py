@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from weft.compiler.onnx_layout import find_roles, image_shape, lift, lift_axis
 from weft.compiler.onnx_operators import Call, channel_scales, finite, operator, quiet
 from weft.compiler.onnx_values import Constant, NodeError, Value, View

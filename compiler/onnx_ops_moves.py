@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from weft.compiler.onnx_layout import (
     Roles,
     Shape3,

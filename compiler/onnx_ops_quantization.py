@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+
 from weft.compiler.float_graph import Scale
 from weft.compiler.onnx_operators import Call, finite, operator
 from weft.compiler.onnx_values import Constant, NodeError, Value

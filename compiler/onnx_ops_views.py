@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import onnx
+
 from weft.compiler.onnx_operators import Call, operator
 from weft.compiler.onnx_values import Constant, NodeError, Value
 

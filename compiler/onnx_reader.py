@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
+
 from weft.compiler import (  # noqa: F401  registers the operators
     onnx_affine,
     onnx_ops_conv,
@@ -30,7 +31,6 @@ from weft.compiler.onnx_live import live_nodes, prune, uses
 from weft.compiler.onnx_operators import OPERATORS, Call, UnknownInputError
 from weft.compiler.onnx_shapes import Shapes
 from weft.compiler.onnx_values import UNKNOWN, Constant, NodeError, Unknown, Value, View
-
 from weft.errors import Problem, UnsupportedError
 
 _QUANTIZED = frozenset(

@@ -12,6 +12,7 @@ import sys
 from functools import cached_property
 
 import onnx
+
 from weft.compiler.onnx_file import OnnxFile
 
 _INFER = """

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from weft.compiler.network import Network
 from weft.hw.config import Config, Space
 from weft.hw.isa import Instruction, decode, instruction_words

@@ -44,7 +44,7 @@ def load(directory: Path) -> Program:
     Raises
     ------
     InputError
-        If the folder holds no program, or one that is damaged or of another format.
+        If the folder holds no program, or one that is damaged, invalid or of another format.
     """
     directory = Path(directory)
     remedy = f"make it again with `weft compile MODEL -o {directory}`"
@@ -54,10 +54,10 @@ def load(directory: Path) -> Program:
         description: dict[str, Any] = json.loads((directory / DESCRIPTION).read_text())
         if description["format"] != FORMAT:
             raise InputError(
-                f"{directory} was made by another version of weft "
-                f"(format {description['format']}, not {FORMAT}); {remedy}"
+                f"it was made by another version of weft (format {description['format']}, "
+                f"not {FORMAT})"
             )
-        with np.load(directory / ARRAYS, allow_pickle=False) as data:
+        with (directory / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as data:
             arrays = dict(data)
         program = Program(
             Config(**description["config"]),
@@ -70,8 +70,8 @@ def load(directory: Path) -> Program:
         digest = program.digest
         if digest == description["digest"]:
             verify(program)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"{directory}: {error}; {remedy}") from error
     except Exception as error:  # a damaged file fails in any way: zlib, memory, recursion, ...
         raise InputError(f"the program in {directory} is damaged ({error}); {remedy}") from error
     if digest != description["digest"]:
@@ -85,4 +85,5 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue(), zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            archive.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED)

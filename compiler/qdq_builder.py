@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
-from weft.compiler.qdq_views import Shape, factor_permutation, single_transpose
 
+from weft.compiler.qdq_views import Shape, factor_permutation, single_transpose
 from weft.errors import RefusedError
 
 

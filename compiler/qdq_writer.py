@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
+
 from weft.compiler import network as integer
 from weft.compiler.qdq_builder import QdqBuilder
 from weft.compiler.qdq_views import channels_first, inverse
-
 from weft.errors import InputError, RefusedError
 
 OPSET = 17

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
 from weft.compiler import network as integer
 from weft.compiler.fixed_point import fraction_bits, to_codes
 from weft.compiler.float_graph import FloatGraph, FloatNode, Scale
@@ -19,7 +20,6 @@ from weft.compiler.quantize_ports import make_ports, rename_outputs
 from weft.compiler.quantize_scales import check_scales, complete, zero_point
 from weft.compiler.quantize_tables import FUNCTIONS, make_table
 from weft.compiler.quantize_weights import Method, WeightsError, quantize_weights
-
 from weft.errors import Problem, UnsupportedError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from weft.compiler.float_graph import FloatGraph
 from weft.compiler.network import Network, Port
 from weft.compiler.quantize_fuse import memory_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+
 from weft.compiler.fixed_point import fraction_bits
 from weft.compiler.float_graph import FloatGraph, FloatNode, Scale
 from weft.compiler.quantize_fuse import MOVES, FusedNode, equal_scales
 from weft.compiler.quantize_weights import MAX_SHIFT
-
 from weft.errors import Problem
 
 _POWER_REMEDY = "quantize the float model with weft, or with power-of-two scales and zero point 0"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
 from weft.compiler.fixed_point import to_codes
 
 Function = Callable[[float, Mapping[str, Any]], float]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
 from weft.compiler.fixed_point import (
     fraction_bits,
     largest_fraction,
@@ -13,7 +14,6 @@ from weft.compiler.fixed_point import (
     to_codes,
 )
 from weft.compiler.float_graph import FloatNode
-
 from weft.errors import Problem
 
 #: Largest shift the requantizer takes.

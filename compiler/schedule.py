@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from weft.compiler.passes import Pass
 from weft.compiler.program import Placement
 from weft.compiler.sweeps import Sweep, sweeps

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from weft.compiler.passes import Pass
 from weft.hw.config import Config
-from weft.hw.isa import DIGIT_BITS
+from weft.hw.isa import DIGIT_BITS, widths
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -149,6 +150,7 @@ def _fits_window(step: Pass, config: Config) -> bool:
     return (
         kh <= config.window
         and kw <= span
+        and max(kh, kw, *step.stride) <= 1 << widths(config)["skip_y"][0]
         and step.dilation == (1, 1)
         and 3 <= pixels <= config.line_depth
         and inputs == outputs

@@ -133,6 +133,8 @@ def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> It
             yield "uses the second path with more than one step a pixel"
         if not 3 <= turns["ox"] <= config.line_depth:
             yield f"uses the second path with lines of {turns['ox']} pixels"
+    elif ins.skip_y or ins.skip_x or ins.every_y or ins.every_x:
+        yield "leaves out results on the first path"
     if ins.last_group >= config.groups:
         yield f"stores column group {ins.last_group} of {config.groups}"
     if ins.target_group >= config.rows // config.lanes:
@@ -150,9 +152,7 @@ def _coordinate_faults(config: Config, ins: Instruction, turns: dict[str, int]) 
             yield f"reaches {axis} from {first} to {last}, too far for {wrap} coordinates"
 
 
-def _reads(
-    ins: Instruction, turns: dict[str, int], depth: int, tiles_per_word: int
-) -> np.ndarray:
+def _reads(ins: Instruction, turns: dict[str, int], depth: int, tiles_per_word: int) -> np.ndarray:
     """Activation words read inside the image."""
     index = np.indices([turns[loop] for loop in LOOPS], sparse=True)
     place = dict(zip(LOOPS, index, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.isa import DIGIT_BITS
 
 #: What happens to an accumulator in a cycle; all zero is nothing.

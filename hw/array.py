@@ -10,6 +10,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits

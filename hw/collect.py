@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.config import Config
 from weft.hw.decoder import fields_layout
 from weft.hw.delay import delay

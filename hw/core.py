@@ -12,6 +12,7 @@ import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.accumulate import Accumulator
 from weft.hw.array import Array
 from weft.hw.collect import Collect
@@ -211,11 +212,14 @@ class Core(wiring.Component):
         readback, activation = m.submodules.readback, m.submodules.activation
         wiring.connect(m, readback.read, wiring.flipped(self.read))
         wiring.connect(m, wiring.flipped(self.data), readback.data)
-        m.d.comb += [readback.hold.eq(self.busy), readback.row.eq(activation.read_data)]
+        m.d.comb += [
+            readback.hold.eq(self.busy | self.start),
+            readback.row.eq(activation.read_data),
+        ]
 
         loading = Signal()
         word = Signal(LoadWord)
-        m.d.comb += self.load.ready.eq(~self.busy)
+        m.d.comb += self.load.ready.eq(~(self.busy | self.start))
         m.d.sync += [loading.eq(self.load.valid & self.load.ready), word.eq(self.load.payload)]
         for space in Space:
             index_bits = (self.config.row_words(space) - 1).bit_length()

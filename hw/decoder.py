@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.config import Config
 from weft.hw.isa import bits, early_words, instruction_words, layout
 from weft.hw.memory import Bank

@@ -44,6 +44,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+
 from weft.hw.config import Config
 
 #: Loops from the innermost to the outermost.

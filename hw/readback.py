@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.config import Config, Space
 from weft.hw.isa import bits
 from weft.hw.memory import Bank

@@ -9,6 +9,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.accumulate import Action
 from weft.hw.config import Config
 from weft.hw.decoder import fields_layout

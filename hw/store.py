@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.collect import Group
 from weft.hw.config import Config
 from weft.hw.decoder import fields_layout

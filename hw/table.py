@@ -6,6 +6,7 @@ import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits

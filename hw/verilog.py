@@ -10,8 +10,10 @@ from importlib.metadata import version
 
 from amaranth.back import verilog
 from amaranth.lib import wiring
+
 from weft.hw.config import Config
 from weft.hw.core import Core
+from weft.hw.memory import PlainVerilog
 
 #: Name of the top module; a submodule is called ``weft_core.<name>``.
 TOP = "weft_core"
@@ -47,14 +49,15 @@ def to_verilog(config: Config, program_digest: str | None = None) -> str:
 
 def convert(component: wiring.Component, *, name: str) -> str:
     """Verilog of a component, named `name`; the same text on every machine."""
-    text = verilog.convert(component, name=name, strip_internal_attrs=True)
+    text = verilog.convert(component, name=name, platform=PlainVerilog(), strip_internal_attrs=True)
     text = _SOURCE.sub("", text)
     # Every `always @*` reads this constant so that it runs once at the start. With an initial
     # value in the declaration nothing changes at the start in SystemVerilog, and all that
     # waits for a change stays x in Icarus; an assignment is a change.
     text = _SETTLE_DECLARATION.sub("  reg weft_settle;\n  initial weft_settle = 0;", text)
     text = _SETTLE.sub("weft_settle", text)
-    return "\n".join(_fold_initial(text.splitlines())) + "\n"
+    text = "\n".join(_fold_initial(text.splitlines())) + "\n"
+    return f"{text}\n{PlainVerilog.BANK}" if "weft_bank" in text else text
 
 
 def _header(config: Config, program_digest: str | None) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits

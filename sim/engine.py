@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
 from weft.compiler.program import Program
 
 # Golden may import nothing of weft, so what it returns is defined there.

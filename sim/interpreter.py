@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from weft.compiler.program import Program
 from weft.hw.config import Space
 from weft.hw.isa import DIGIT_BITS, LOOPS, Instruction, results

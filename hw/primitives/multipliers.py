@@ -10,6 +10,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from weft.hw.primitives import ecp5, ice40
 
 

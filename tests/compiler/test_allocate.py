@@ -85,7 +85,7 @@ def test_inputs_live_together_before_the_first_pass():
 
 
 def test_a_chain_takes_two_places():
-    shapes = {name: (4, 4, 8) for name in "abcdef"}
+    shapes = dict.fromkeys("abcdef", (4, 4, 8))
     passes = [step(b, a) for a, b in itertools.pairwise("abcdef")]
     placed = allocate(tensors(**shapes), lifetimes(passes, ["a"], ["f"]), rows=8)
     assert {place.base for place in placed.values()} == {0, 16}
@@ -95,7 +95,7 @@ def test_a_chain_takes_two_places():
 
 def test_a_held_skip_is_not_overwritten():
     passes = [step("b", "a"), step("c", "b"), step("d", "c", "a")]
-    shapes = {name: (2, 2, 8) for name in "abcd"}
+    shapes = dict.fromkeys("abcd", (2, 2, 8))
     placed = allocate(tensors(**shapes), lifetimes(passes, ["a"], ["d"]), rows=8)
     assert len({placed[name].base for name in "abc"}) == 3
     assert placed["d"].base == placed["b"].base

@@ -44,6 +44,11 @@ def assert_golden(program, rng, samples=3):
 
 
 def random_array(rng) -> Config:
+    window = int(rng.choice([0, 0, 1, 2, 3, 5]))
+    if window:
+        columns = int(rng.integers(1, 9))
+        rows = columns * int(rng.integers(-(-3 * window // columns), 16 // columns + 16))
+        return Config(rows=rows, columns=columns, window=window, line_depth=12)
     rows, columns = (int(side) for side in rng.integers(1, 17, 2))
     lanes = [n for n in range(1, 17) if rows % n == 0 and columns % n == 0]
     return Config(rows=rows, columns=columns, lanes=int(rng.choice(lanes)))
@@ -82,6 +87,23 @@ def test_every_number_of_lanes(shape):
             if rows % lanes == 0 and columns % lanes == 0:
                 config = fit(network, Config(rows=rows, columns=columns, lanes=lanes))
                 assert_golden(compile_network(network, config), np.random.default_rng(seed))
+
+
+DEPTHWISE = ("DepthwiseConv2D", "AveragePool", "MaxPool", "Conv2D")
+
+
+@pytest.mark.parametrize("shape", [(9, 1), (9, 3), (9, 9), (12, 4), (25, 5), (18, 2), (16, 16)])
+def test_second_path(shape):
+    rows, columns = shape
+    window, used = (5 if rows == 25 else 3), 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        network = random_network(rng, size=3000, operators=DEPTHWISE, max_side=10)
+        array = Config(rows=rows, columns=columns, window=window, line_depth=14)
+        program = compile_network(network, fit(network, array))
+        used += sum(ins.window for ins in program.instructions)
+        assert_golden(program, rng)
+    assert used > 0
 
 
 def test_one_configuration_for_many_networks():
@@ -159,9 +181,33 @@ def test_kernels_and_padding_larger_than_the_memory(shape, result, node):
     assert_golden(compile_network(network, config), np.random.default_rng(0))
 
 
+def test_kernel_wider_than_any_small_memory_counts():
+    node = convolution(weights(4, 1, 601, 4), padding=(0, 300, 0, 300))
+    network = make([node], {"a": (1, 1, 4), "b": (1, 1, 4)})
+    config = fit(network, Config(rows=4, columns=4))
+    assert config.activation_depth == 1024
+    assert_golden(compile_network(network, config), np.random.default_rng(0))
+    assert refused(network, replace(config, activation_depth=2)) == [
+        "pass 'c': its loops are longer than this configuration counts; "
+        "use a configuration with more activation memory"
+    ]
+
+
+@pytest.mark.parametrize(("shape", "size", "rows", "window"), [
+    ((1, 60, 2), (1, 33), 40, 1), ((40, 40, 2), (33, 1), 100, 33),
+])  # fmt: skip
+def test_depthwise_kernel_larger_than_a_window_can_skip(shape, size, rows, window):
+    result = (shape[0] - size[0] + 1, shape[1] - size[1] + 1, 2)
+    node = convolution(weights(2, *size, 1), 6, groups=2)
+    network = make([node], {"a": shape, "b": result})
+    config = fit(network, Config(rows=rows, columns=2, window=window))
+    assert_golden(compile_network(network, config), np.random.default_rng(0))
+
+
 def test_softmax_is_left_to_the_host():
-    nodes = [FullyConnected("f", ("a",), "b", weights(5, 6), np.zeros(5, np.int32),
-                            Requantize(np.full(5, 5, np.int32))), Softmax("s", ("b",), "c")]  # fmt: skip
+    requantize = Requantize(np.full(5, 5, np.int32))
+    dense = FullyConnected("f", ("a",), "b", weights(5, 6), np.zeros(5, np.int32), requantize)
+    nodes = [dense, Softmax("s", ("b",), "c")]
     network = make(nodes, {"a": (1, 1, 6), "b": (1, 1, 5), "c": (1, 1, 5)})
     program = compile_network(network, fit(network, Config(rows=4, columns=4)))
     assert program.core_outputs == ["b"]
@@ -230,7 +276,7 @@ def test_everything_that_is_too_small_is_named():
         "use a larger board or a smaller network",
         "memory 'parameter': it has 128 bytes and the network needs 192; "
         "use a larger board or a smaller network",
-        "memory 'program': it has 20 bytes and the network needs 60; "
+        "memory 'program': it has 20 bytes and the network needs 84; "
         "use a larger board or a smaller network",
         "memory 'table': it has 1 tables and the network needs 2; "
         "use fewer different activation functions and scales",
@@ -260,8 +306,17 @@ def test_sums_over_32_bits():
     ]
 
 
+def test_a_problem_of_several_instructions_is_named_once():
+    kernel = np.zeros((12, 1, 1, 16), np.int8)
+    for channels, word in ((slice(0, 4), 0), (slice(4, 8), 4), (slice(8, 12), 12)):
+        kernel[channels, 0, 0, word] = 90
+    network = make([convolution(kernel, -22)], {"a": (1, 1, 16), "b": (1, 1, 12)})
+    with pytest.raises(UnsupportedError, match=r"\(1 problems\)"):
+        fit(network, Config(rows=4, columns=4))
+
+
 def test_weights_wider_than_the_digits():
-    network = make([Add("s", ("a", "b"), "c", (0, 29), 29)], {name: (1, 1, 4) for name in "abc"})
+    network = make([Add("s", ("a", "b"), "c", (0, 29), 29)], dict.fromkeys("abc", (1, 1, 4)))
     found = str(problems_of(network)[0])
     assert found == (
         "pass 's': its weights are wider than 28 bits; "

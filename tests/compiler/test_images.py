@@ -46,9 +46,7 @@ def test_contents(config):
     parameters = made[Space.PARAMETER].view("<i4").reshape(-1, config.lanes, 2)
     np.testing.assert_array_equal(parameters[..., 0], [bias for bias, _ in plan.parameters])
     np.testing.assert_array_equal(parameters[..., 1], [shift for _, shift in plan.parameters])
-    np.testing.assert_array_equal(
-        made[Space.TABLE].view(np.int8).reshape(-1, 256), plan.tables
-    )
+    np.testing.assert_array_equal(made[Space.TABLE].view(np.int8).reshape(-1, 256), plan.tables)
 
 
 def test_only_the_last_instruction_is_the_end():

@@ -53,7 +53,7 @@ def evaluate(step: Pass, memory: dict[str, np.ndarray]) -> None:
     """Compute one pass on tensors (N, H, W, C)."""
     sources = [memory[name].astype(np.int64) for name in step.sources]
     kh, kw, _, channels = step.kernel.shape
-    n, height, width, _ = sources[0].shape
+    _, height, width, _ = sources[0].shape
     y0, x0 = coordinates(step, width)
     total = None
     for ky in range(kh):

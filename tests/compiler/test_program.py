@@ -60,7 +60,7 @@ def test_what_is_written_is_read(shape, seed):
 
 
 def test_layout():
-    """Pixel (y, x), channel c is byte c % rows of word base + (y * width + x) * blocks + c // rows."""
+    """As `Placement` has it."""
     program = compiled(0, 4, 4)
     program.placements = {"x": Placement(base=5, height=2, width=3, channels=6, blocks=2)}
     program.network = Network("n", inputs=[Port("x", "x", (2, 3, 6), "int8")])

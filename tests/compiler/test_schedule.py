@@ -62,7 +62,8 @@ def reassembled(schedule, kernel):
         word, group = divmod(ins.target - 200, 1000)[1], ins.target_group
         first = word * cfg.rows + group * cfg.lanes
         for tile in range(len(values)):
-            low = (ins.source + tile * tile_step(ins)) % 1024
+            shared = tile // cfg.tiles_per_word if ins.share else 0
+            low = (ins.source + tile * tile_step(ins) + shared) % 1024
             low %= blocks
             place = slice(low * cfg.rows, (low + run) * cfg.rows)
             part = values[tile].reshape(kh, kw, run * cfg.rows, cfg.columns)
@@ -175,13 +176,17 @@ def test_uneven_words_take_several_instructions():
     np.testing.assert_array_equal(reassembled(schedule, kernel), kernel)
 
 
-def test_words_going_back_take_an_instruction_each():
+def test_words_may_go_back():
     kernel = np.zeros((1, 1, 12, 12), np.int64)
     kernel[0, 0, range(11, -1, -1), range(12)] = 1
-    assert len(scheduled(kernel, config(4, 4)).instructions) == 3
+    schedule = scheduled(kernel, config(4, 4))
+    assert [tile_step(ins) for ins in schedule.instructions] == [-1]
+    np.testing.assert_array_equal(reassembled(schedule, kernel), kernel)
 
 
-@pytest.mark.parametrize(("rows", "columns", "lanes"), [(6, 4, 2), (4, 6, 2), (4, 12, 4), (3, 5, 1)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "lanes"), [(6, 4, 2), (4, 6, 2), (4, 12, 4), (3, 5, 1)]
+)
 def test_peak_tiles_end_where_words_end(rows, columns, lanes):
     channels = 17
     cfg = config(rows, columns, lanes)
@@ -232,11 +237,61 @@ def test_equal_tables_are_stored_once():
     assert len(schedule.tables) == 2
 
 
+def depthwise(size, channels, largest=9):
+    kernel = np.zeros((*size, channels, channels), np.int64)
+    taps = np.arange(size[0] * size[1]).reshape(*size, 1) % largest + 1
+    kernel[:, :, range(channels), range(channels)] = taps
+    return kernel
+
+
+def test_a_window_takes_a_step_for_each_pixel():
+    cfg = Config(rows=12, columns=4, window=3, activation_depth=1000)
+    (ins,) = scheduled(depthwise((3, 3), 20), cfg).instructions
+    assert (ins.window, ins.share, ins.hold_tiles) == (1, 1, 1)
+    assert (ins.last_oy, ins.last_ox, ins.last_tile) == (4, 4, 4)
+    assert (ins.skip_y, ins.skip_x, ins.every_y, ins.every_x) == (2, 2, 0, 0)
+    assert (ins.last_ky, ins.last_kx, ins.last_block, ins.last_digit) == (0, 0, 0, 0)
+
+
+def test_rows_of_a_window_hold_the_newest_tap_first():
+    cfg = Config(rows=12, columns=4, window=3, activation_depth=1000)
+    schedule = scheduled(depthwise((3, 3), 4), cfg)
+    (tile,) = schedule.weights
+    # Spans of four rows: three taps of a line, the last one first, and one unused.
+    assert tile[:, 0].tolist() == [9, 8, 7, 0, 6, 5, 4, 0, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options"),
+    [
+        (depthwise((4, 3), 4), {}),  # too high
+        (depthwise((3, 5), 4), {}),  # too wide
+        (depthwise((3, 3), 4) * 100, {}),  # digits
+        (np.ones((3, 3, 4, 4), int), {}),  # channels meet
+        (depthwise((3, 3), 4), {"dilation": (2, 1)}),
+        (depthwise((3, 3), 4), {"stride": (3, 4)}),  # no steps saved
+        (depthwise((3, 3), 4, 1), {"peak": True}),
+        (depthwise((1, 1), 4), {}),  # no steps saved
+        (depthwise((3, 3), 4), {"count": (3, 19)}),  # beyond the line memory
+    ],
+)
+def test_what_no_window_can_do(kernel, options):
+    cfg = Config(rows=12, columns=4, window=3, activation_depth=1000, line_depth=20)
+    for ins in scheduled(kernel, cfg, **options).instructions:
+        assert ins.window == 0
+
+
+def test_tiles_share_words():
+    cfg = Config(rows=12, columns=4, activation_depth=1000)
+    (ins,) = scheduled(np.eye(32)[None, None], cfg).instructions
+    assert (ins.share, ins.last_tile, ins.last_block, tile_step(ins)) == (1, 7, 0, 0)
+
+
 def test_two_sources_are_two_taps():
     schedule = Schedule(config(4, 4))
     zeros = np.zeros(4, np.int64)
     place = {
-        "a": Placement(20, 2, 2, 4, 1), "b": Placement(7, 2, 2, 4, 1), "c": Placement(40, 2, 2, 4, 1),
+        name: Placement(base, 2, 2, 4, 1) for name, base in (("a", 20), ("b", 7), ("c", 40))
     }  # fmt: skip
     kernel = np.stack([np.eye(4, dtype=int), -np.eye(4, dtype=int)])[None]
     schedule.add(

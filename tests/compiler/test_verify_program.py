@@ -106,6 +106,40 @@ def test_lane_and_column_groups():
         assert fault in rejected(with_instructions(program(**config), instructions))
 
 
+def windowed() -> Program:
+    """A depthwise convolution on the second path."""
+    shapes = {"a": (7, 7, 5), "b": (7, 7, 5)}
+    weights = np.random.default_rng(0).integers(-128, 128, (5, 3, 3, 1), np.int8)
+    requantize = Requantize(np.full(5, 8, np.int32))
+    node = Conv2D("conv", ("a",), "b", weights, np.zeros(5, np.int32), requantize,
+                  padding=(1, 1, 1, 1), groups=5)  # fmt: skip
+    ports = {n: Port(n, n, s, "int8") for n, s in shapes.items()}
+    tensors = {n: Tensor(n, s, 1.0) for n, s in shapes.items()}
+    network = Network("net", tensors, [node], [ports["a"]], [ports["b"]])
+    config = Config(rows=12, columns=4, window=3, activation_depth=200, line_depth=12)
+    made = compile_network(network, config)
+    assert made.instructions[0].window == 1
+    return made
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"last_kx": 1}, "uses the second path with more than one step a pixel"),
+        ({"last_block": 1}, "uses the second path with more than one step a pixel"),
+        ({"peak": 1}, "uses the second path with more than one step a pixel"),
+        ({"last_ox": 12}, "uses the second path with lines of 13 pixels"),
+        ({"last_ox": 1, "skip_x": 0}, "uses the second path with lines of 2 pixels"),
+        ({"window": 0}, "leaves out results on the first path"),
+        ({"skip_y": 9}, "has no results"),
+        ({"skip_x": 9}, "has no results"),
+    ],
+)
+def test_second_path(values, fault):
+    made = windowed()
+    assert fault in rejected(with_instructions(made, [replace(made.instructions[0], **values)]))
+
+
 @pytest.mark.parametrize("shift", [-1, 32, 2**31 - 1])
 def test_shift(shift):
     made = program()
@@ -196,7 +230,8 @@ def test_flipped_bits(seed):
     """A damaged program image is rejected, or it runs to its end."""
     rng = np.random.default_rng(seed)
     network = random_network(rng, size=800, max_nodes=3, max_side=5)
-    made = compile_network(network, fit(network, Config(rows=4, columns=2)))
+    array = Config(rows=6, columns=2, window=seed % 3, line_depth=16)
+    made = compile_network(network, fit(network, array))
     inputs = random_inputs(rng, network, 1)
     original = made.images[Space.PROGRAM]
     accepted = 0

@@ -53,13 +53,13 @@ def test_products(shape, simulator, seed):
 def test_row_adds_to_the_sums_above(seed):
     rng = np.random.default_rng(seed)
     columns, width = 3, 19
-    activation, weights = codes(rng, (CYCLES, 1)), codes(rng, (CYCLES, columns))
+    activations, weights = codes(rng, (CYCLES, columns)), codes(rng, (CYCLES, columns))
     above = rng.integers(-(1 << 16), 1 << 16, (CYCLES, columns))
     mask = (1 << width) - 1
     seen = play(
         Row(columns=columns, width=width),
         {
-            "activation": activation[:, 0],
+            "activations": packed(activations),
             "weights": packed(weights),
             "sums_in": [
                 sum((int(value) & mask) << width * i for i, value in enumerate(row))
@@ -69,7 +69,7 @@ def test_row_adds_to_the_sums_above(seed):
         simulator="icarus",
     )
     sums = np.array([fields(value, width, columns) for value in seen["sums_out"]])
-    products = activation.astype(np.int64) * weights
+    products = activations.astype(np.int64) * weights
     late = Row.latency
     assert_array_equal(sums[late:], above[late - 1 : -1] + products[:-late])
 

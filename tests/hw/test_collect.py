@@ -94,6 +94,8 @@ def test_groups(columns, lanes, simulator, seed):
             continue
         address, flags_wanted, group = expected[t]
         values = stimulus["totals"][t] >> slice_bits * group & ((1 << slice_bits) - 1)
-        got.append((int(seen["parameter_address"][t]), flags, int(seen["values"][t + Collect.latency])))
+        got.append(
+            (int(seen["parameter_address"][t]), flags, int(seen["values"][t + Collect.latency]))
+        )
         want.append((address, flags_wanted, values))
     assert got == want

@@ -7,7 +7,7 @@ import pytest
 from weft.hw import config as module
 from weft.hw.config import Config, Space
 
-CONFIG = Config(rows=8, columns=12)
+CONFIG = Config(rows=24, columns=12)
 
 
 def test_lanes_default_to_the_largest():
@@ -15,7 +15,7 @@ def test_lanes_default_to_the_largest():
 
 
 POSITIVE = ("rows", "columns", "lanes", "accumulator_bits", "activation_depth", "weight_depth",
-            "parameter_depth", "program_depth")  # fmt: skip
+            "parameter_depth", "program_depth", "line_depth")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", POSITIVE)
@@ -31,10 +31,30 @@ def test_zero(name):
         Config(**{"rows": 8, "columns": 8, name: 0})
 
 
-@pytest.mark.parametrize("tables", [-1, 1.5, "1"])
-def test_tables(tables):
-    with pytest.raises(ValueError, match=f"^tables must be an integer from 0, not {tables!r}$"):
-        Config(rows=8, columns=8, tables=tables)
+@pytest.mark.parametrize("name", ["tables", "window"])
+@pytest.mark.parametrize("value", [-1, 1.5, "1"])
+def test_not_an_integer_from_0(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be an integer from 0, not {value!r}$"):
+        Config(**{"rows": 8, "columns": 8, name: value})
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "window"), [(8, 8, 3), (9, 6, 3), (9, 9, 4), (2, 2, 1)]
+)
+def test_window(rows, columns, window):
+    message = (
+        "window needs rows that are a multiple of columns, and at least three of them per image "
+        f"row, not {rows} x {columns} with {window}"
+    )
+    with pytest.raises(ValueError, match=message):
+        Config(rows=rows, columns=columns, window=window)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "tiles"), [(8, 8, 1), (16, 4, 4), (6, 4, 1), (4, 8, 1)]
+)
+def test_tiles_per_word(rows, columns, tiles):
+    assert Config(rows=rows, columns=columns).tiles_per_word == tiles
 
 
 @pytest.mark.parametrize("lanes", [3, 8, 12, 5])
@@ -53,13 +73,13 @@ def test_accumulator_bits(bits):
 def test_digest_is_stable():
     # Bitstreams and programs made earlier are recognised by it: a change needs a new FORMAT.
     assert module.FORMAT == 1
-    assert CONFIG.digest == "dbd8e20a5a7cc23c"
+    assert CONFIG.digest == "1294f5bcf9ba8fa6"
     assert Config(**asdict(CONFIG)).digest == CONFIG.digest
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Config)])
 def test_digest_knows_every_size(name):
-    other = {"lanes": 2, "accumulator_bits": 24, "rows": 4, "columns": 8}.get(name)
+    other = {"lanes": 2, "window": 2, "accumulator_bits": 24, "rows": 36, "columns": 24}.get(name)
     changed = replace(CONFIG, **{name: other or getattr(CONFIG, name) + 1})
     assert changed.digest != CONFIG.digest
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from weft.hw.config import Config
@@ -30,9 +30,7 @@ class WithMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.decoder = decoder = self.decoder
-        m.submodules.bank = bank = Bank(
-            width=32, depth=self.config.program_depth, init=self.image
-        )
+        m.submodules.bank = bank = Bank(width=32, depth=self.config.program_depth, init=self.image)
         m.d.comb += [
             decoder.start.eq(self.start),
             decoder.done.eq(self.done),

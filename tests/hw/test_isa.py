@@ -15,17 +15,21 @@ from weft.hw.isa import (
     encode,
     instruction_words,
     layout,
+    results,
     widths,
 )
 
 
 def random_config(rng) -> Config:
-    lanes = int(rng.integers(1, 5))
+    lanes, window = int(rng.integers(1, 5)), int(rng.integers(0, 3))
     depth = lambda most: int(rng.integers(1, 1 << int(rng.integers(1, most))))  # noqa: E731
+    columns = lanes * int(rng.integers(1, 6))
+    rows = lanes * int(rng.integers(1, 6)) if not window else columns * int(rng.integers(6, 9))
     return Config(
-        rows=lanes * int(rng.integers(1, 6)),
-        columns=lanes * int(rng.integers(1, 6)),
+        rows=rows,
+        columns=columns,
         lanes=lanes,
+        window=window,
         activation_depth=depth(21),
         weight_depth=depth(21),
         parameter_depth=depth(21),
@@ -59,14 +63,14 @@ def test_round_trip(seed):
 def test_layout(seed):
     config = random_config(np.random.default_rng(seed))
     placed = layout(config)
-    assert sorted(f.name for f in placed) == sorted(f.name for f in fields(Instruction))
+    assert sorted(f.name for f in placed) == sorted(widths(config))
     taken = np.zeros((instruction_words(config), 32), int)
     for field in placed:
         assert field.offset + field.width <= 32
         taken[field.word, field.offset : field.offset + field.width] += 1
     assert taken.max() == 1
     early = early_words(config)
-    assert {f.name for f in placed if f.word >= early} == LATE
+    assert {f.name for f in placed if f.word >= early} == LATE & widths(config).keys()
     assert 0 < early < instruction_words(config)
 
 
@@ -105,6 +109,30 @@ CONFIG = Config(rows=4, columns=4, activation_depth=1000, parameter_depth=9)
 def test_value_that_does_not_fit(values, message):
     with pytest.raises(ValueError, match=message):
         encode(Instruction(**values), CONFIG)
+
+
+@pytest.mark.parametrize("name", ["share", "window", "skip_y", "skip_x", "every_y", "every_x"])
+def test_field_that_the_configuration_has_not(name):
+    with pytest.raises(ValueError, match=f"{name} must be 0 on this configuration"):
+        encode(Instruction(**{name: 1}), CONFIG)
+
+
+def test_every_field_is_placed_where_all_is_there():
+    config = Config(rows=12, columns=4, window=3)
+    assert {f.name for f in layout(config)} == {f.name for f in fields(Instruction)}
+    assert {f.name for f in fields(Instruction)} > LATE
+
+
+@pytest.mark.parametrize(
+    ("values", "shape"),
+    [
+        ({"last_oy": 4, "last_ox": 6}, (5, 7)),
+        ({"last_oy": 4, "last_ox": 6, "skip_y": 2, "skip_x": 6}, (3, 1)),
+        ({"last_oy": 4, "last_ox": 6, "skip_x": 1, "every_y": 1, "every_x": 2}, (3, 2)),
+    ],
+)
+def test_results(values, shape):
+    assert results(Instruction(**values)) == shape
 
 
 def test_kernels_larger_than_a_small_memory_fit():

@@ -22,7 +22,7 @@ CONFIGS = [
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}")
 def test_parts(config):
-    assert latency.BANK == Bank.latency
+    assert Bank.latency == latency.BANK
     assert latency.pipeline(config) == {
         "read": Bank.latency + 1,  # and the register that fills in the padding
         "array": Array(config).latency,

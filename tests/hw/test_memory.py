@@ -18,11 +18,11 @@ ACTIVATION = [  # rows, columns, lanes, simulator
     (1, 1, 1, "icarus"),
 ]
 WEIGHT = [
-    (3, 4, 2, "verilator"),
-    (4, 8, 4, "icarus"),
-    (5, 3, 1, "icarus"),
-    (6, 3, 3, "icarus"),
-    (1, 1, 1, "icarus"),
+    ((3, 4, 2), "verilator"),
+    ((4, 8, 4), "icarus"),
+    ((5, 3, 1), "icarus"),
+    ((6, 3, 3), "icarus"),
+    ((1, 1, 1), "icarus"),
 ]
 
 
@@ -120,9 +120,10 @@ def load_stimulus(rng, config, space, image):
 
 
 @pytest.mark.parametrize("source", ["load", "init"])
-@pytest.mark.parametrize(("rows", "columns", "lanes", "simulator"), WEIGHT)
+@pytest.mark.parametrize(("shape", "simulator"), WEIGHT)
 @pytest.mark.parametrize("seed", range(1))
-def test_weight(rows, columns, lanes, simulator, seed, source):
+def test_weight(shape, simulator, seed, source):
+    rows, columns, lanes = shape
     rng = np.random.default_rng(seed)
     config = config_of(rows, columns, lanes)
     image = image_of(rng, config, Space.WEIGHT)

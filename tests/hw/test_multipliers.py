@@ -104,9 +104,7 @@ def test_all_products(form, simulator, monkeypatch):
     a, b = (lanes >> 8).astype(np.int8), (lanes & 255).astype(np.int8)
     seen = blocks.play(For(device), {"a": packed(a), "b": packed(b)}, simulator=simulator)
     latency = Multipliers.latency
-    assert_array_equal(
-        unpacked(seen["products"])[latency:], (a.astype(np.int64) * b)[:-latency]
-    )
+    assert_array_equal(unpacked(seen["products"])[latency:], (a.astype(np.int64) * b)[:-latency])
 
 
 def packed(rows):

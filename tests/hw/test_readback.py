@@ -43,7 +43,9 @@ class WithMemory(wiring.Component):
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 8, 12, 17])
-@pytest.mark.parametrize(("asking", "taking", "held"), [(1, 1, 0), (0.3, 0.9, 0.2), (0.9, 0.2, 0.5)])
+@pytest.mark.parametrize(
+    ("asking", "taking", "held"), [(1, 1, 0), (0.3, 0.9, 0.2), (0.9, 0.2, 0.5)]
+)
 @pytest.mark.parametrize("seed", range(1))
 def test_answers(rows, asking, taking, held, seed):
     rng = np.random.default_rng(seed)

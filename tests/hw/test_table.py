@@ -47,7 +47,5 @@ def test_results(tables, lanes, simulator, seed, source):
     assert_array_equal(results[steady + late], expected[steady])
 
 
-
-
 def packed(rows):
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
