@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from weft.commands.build import build
     from weft.commands.check import check
     from weft.commands.compile import compile_model
+    from weft.commands.flash import flash
     from weft.commands.quantize import quantize_model
+    from weft.commands.run import run
     from weft.commands.simulate import simulate
     from weft.commands.verify import verify
 
@@ -29,7 +31,9 @@ __all__ = [
     "build",
     "check",
     "compile_model",
+    "flash",
     "quantize_model",
+    "run",
     "simulate",
     "verify",
 ]
@@ -38,7 +42,9 @@ _COMMANDS = {
     "build": "build",
     "check": "check",
     "compile_model": "compile",
+    "flash": "flash",
     "quantize_model": "quantize",
+    "run": "run",
     "simulate": "simulate",
     "verify": "verify",
 }

@@ -1,0 +1,1 @@
+"""A small CNN for scikit-learn's bundled handwritten digits."""

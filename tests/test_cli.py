@@ -1,0 +1,378 @@
+"""The command line: what it prints, and with which status it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from weft.cli import cli, main
+from weft.commands import levels
+from weft.errors import RefusedError
+from weft.sim.golden import RunResult
+
+COMMANDS = ["build", "check", "compile", "demo", "flash", "quantize", "run", "simulate", "verify"]
+
+
+def samples(count: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return random.integers(0, 17, (count, 1, 8, 8)).astype(np.float32)
+
+
+def save_model(path: Path, nodes, inputs, outputs, constants=()) -> Path:
+    def info(name, shape):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    graph = helper.make_graph(
+        nodes, "test", [info(*i) for i in inputs], [info(*o) for o in outputs],
+        [numpy_helper.from_array(array, name) for name, array in constants],
+    )  # fmt: skip
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, digits_onnx):
+    """A quantised model, compiled folders and samples, made by the commands themselves."""
+    folder = tmp_path_factory.mktemp("files")
+    np.savez(folder / "calibration.npz", inputs=samples(16))
+    np.savez(folder / "x.npz", inputs=samples(3, seed=1))
+    quantized, data = folder / "int8.onnx", folder / "calibration.npz"
+    assert main(["quantize", str(digits_onnx), "--data", str(data), "-o", str(quantized)]) == 0
+    assert main(["compile", str(quantized), "--array", "4x4", "-o", str(folder / "array")]) == 0
+    assert (
+        main(["compile", str(quantized), "--board", "icebreaker", "-o", str(folder / "board")]) == 0
+    )
+    return folder
+
+
+def run_json(capsys, *arguments) -> tuple[int, dict]:
+    capsys.readouterr()
+    status = main([*map(str, arguments), "--json"])
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    return status, json.loads(out)
+
+
+def failure(capsys, *arguments) -> tuple[int, str]:
+    """Status and the message of a command that fails."""
+    capsys.readouterr()
+    status = main([str(argument) for argument in arguments])
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert "Traceback" not in streams.err
+    return status, streams.err[streams.err.rindex("rror: ") + len("rror: ") :]
+
+
+def test_help_lists_every_command_in_80_columns(capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert sorted(cli.commands) == COMMANDS
+    assert all(f"\n  {command} " in out for command in COMMANDS)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"Usage: weft {command} ")
+    assert "--json" in out
+
+
+def test_help_imports_nothing_slow():
+    code = "import sys, weft.cli; weft.cli.main(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"numpy", "onnx", "onnxruntime", "amaranth", "rich", "cocotb"}
+    assert slow.isdisjoint(done.stdout.split())
+
+
+def test_public_names_can_be_imported():
+    import weft  # noqa: PLC0415 - it is what is tested
+
+    assert all(getattr(weft, name) is not None for name in weft.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = weft.nothing
+
+
+def test_check_of_a_model_that_runs(capsys, digits_onnx, files):
+    good = {"runs": True, "problems": []}
+    assert run_json(capsys, "check", digits_onnx) == (0, good)
+    assert run_json(capsys, "check", files / "int8.onnx", "--board", "icebreaker") == (0, good)
+
+
+def test_check_names_every_problem(capsys, tmp_path):
+    model = save_model(
+        tmp_path / "bad.onnx",
+        [
+            helper.make_node("ConvTranspose", ["x", "w"], ["a"], name="up"),
+            helper.make_node("Erf", ["a"], ["y"], name="odd"),
+        ],
+        [("x", ["N", 1, 4, 4])],
+        [("y", ["N", 1, 5, 5])],
+        [("w", np.ones((1, 1, 2, 2), np.float32))],
+    )
+    status, found = run_json(capsys, "check", model)
+    assert status == 1
+    assert found["runs"] is False
+    assert {problem["node"] for problem in found["problems"]} == {"up", "odd"}
+    assert all(set(p) == {"node", "op", "reason", "remedy"} for p in found["problems"])
+    assert main(["check", str(model)]) == 1
+    out = capsys.readouterr().out
+    assert "does not run" in out
+    assert "ConvTranspose 'up'" in out
+
+
+def large_model(path: Path) -> Path:
+    return save_model(
+        path,
+        [helper.make_node("Gemm", ["x", "w"], ["y"], name="dense")],
+        [("x", ["N", 512])],
+        [("y", ["N", 512])],
+        [("w", np.random.default_rng(0).standard_normal((512, 512), np.float32) / 64)],
+    )
+
+
+def test_check_says_that_a_network_is_too_large_for_a_board(capsys, tmp_path):
+    model = large_model(tmp_path / "large.onnx")
+    assert run_json(capsys, "check", model)[0] == 0
+    status, found = run_json(capsys, "check", model, "--board", "icebreaker")
+    assert status == 1
+    assert "weight" in [problem["node"] for problem in found["problems"]]
+
+
+def test_compile_refuses_a_network_too_large_for_a_board(capsys, tmp_path):
+    model, quantized = large_model(tmp_path / "large.onnx"), tmp_path / "q.onnx"
+    np.savez(tmp_path / "x.npz", inputs=np.ones((2, 512), np.float32))
+    assert (
+        main(["quantize", str(model), "--data", str(tmp_path / "x.npz"), "-o", str(quantized)]) == 0
+    )
+    status, message = failure(
+        capsys, "compile", quantized, "--board", "icebreaker", "-o", tmp_path / "out"
+    )
+    assert status == 1
+    assert "memory 'weight'" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_quantize_says_what_it_chose(capsys, tmp_path, digits_onnx, files):
+    status, found = run_json(
+        capsys, "quantize", digits_onnx, "--data", files / "calibration.npz",
+        "--calibrator", "mse", "--scales", "shift", "-o", tmp_path / "q.onnx",
+    )  # fmt: skip
+    assert status == 0
+    assert (found["samples"], found["calibrator"], found["scales"]) == (16, "mse", "shift")
+    assert found["tensors"][0] == {"name": "image", "scale": 0.25, "zero_point": 0}
+    onnx.checker.check_model(onnx.load(tmp_path / "q.onnx"))
+
+
+def test_compile_writes_the_same_bytes_every_time(files, tmp_path):
+    model = str(files / "int8.onnx")
+    assert main(["compile", model, "--array", "4x4", "-o", str(tmp_path)]) == 0
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == ["program.json", "program.npz", "summary.json", "weft_core.v"]
+    for name in written:
+        assert (tmp_path / name).read_bytes() == (files / "array" / name).read_bytes()
+
+
+def test_summary_adds_up(files):
+    summary = json.loads((files / "board" / "summary.json").read_text())
+    assert summary["board"] == "icebreaker"
+    assert summary["macs"] == sum(layer["macs"] for layer in summary["layers"]) == 97088
+    assert summary["multipliers"] == 16
+    assert summary["cycles"] == sum(layer["cycles"] for layer in summary["layers"])
+    # No layer can be faster than its multiplications.
+    for layer in summary["layers"]:
+        assert layer["cycles"] * summary["multipliers"] >= layer["macs"]
+    assert [m["memory"] for m in summary["memories"]] == [
+        "activation", "weight", "parameter", "table", "program",
+    ]  # fmt: skip
+    assert all(m["rows_used"] <= m["rows"] for m in summary["memories"])
+
+
+def test_simulate_at_golden_needs_no_array(capsys, files, tmp_path):
+    out = tmp_path / "y.npz"
+    status, found = run_json(
+        capsys, "simulate", files / "int8.onnx", "--inputs", files / "x.npz", "-o", out
+    )
+    assert status == 0
+    assert found == {
+        "level": "golden", "outputs": str(out), "cycles": None,
+        "multipliers": None, "macs": 97088, "utilization": None,
+    }  # fmt: skip
+    outputs = np.load(out)["outputs"]
+    assert outputs.shape == (3, 10)
+    assert outputs.dtype == np.float32
+
+
+@pytest.mark.parametrize("source", ["int8.onnx", "array", "board"])
+def test_simulate_gives_the_same_outputs_at_every_level(source, files, tmp_path, capsys):
+    wanted, found = tmp_path / "golden.npz", tmp_path / "program.npz"
+    inputs = ["--inputs", str(files / "x.npz")]
+    shape = ["--array", "5x3"] if source == "int8.onnx" else []
+    command = ["simulate", str(files / source), *inputs, *shape]
+    assert main([*command, "-o", str(wanted)]) == 0
+    assert main([*command, "--level", "program", "-o", str(found)]) == 0
+    assert np.array_equal(np.load(wanted)["outputs"], np.load(found)["outputs"])
+
+
+def test_simulate_counts_cycles(capsys, files, tmp_path, monkeypatch):
+    def rtl(program, inputs, progress):
+        outputs = levels.interpreter.run(program, inputs).outputs
+        return RunResult(outputs, [8000, 8100, 8200])
+
+    monkeypatch.setattr(levels.rtl, "run", rtl)
+    _, found = run_json(
+        capsys, "simulate", files / "array", "--inputs", files / "x.npz",
+        "--level", "rtl", "-o", tmp_path / "y.npz",
+    )  # fmt: skip
+    assert found["cycles"] == [8000, 8100, 8200]
+    assert found["multipliers"] == 16
+    assert found["utilization"] == pytest.approx(97088 / (16 * 8100))
+
+
+def test_verify_of_equal_levels(capsys, files):
+    result = run_json(
+        capsys, "verify", files / "array", "--inputs", files / "x.npz", "--level", "program"
+    )
+    assert result == (
+        0, {"equal": True, "levels": ["golden", "program"], "first_divergence": None}
+    )  # fmt: skip
+
+
+def test_verify_names_the_first_divergence(capsys, files, monkeypatch):
+    right = levels.interpreter.run
+
+    def wrong(program, inputs):
+        result = right(program, inputs)
+        result.outputs["logits"][1, 0, 0, 7] ^= 1
+        return result
+
+    monkeypatch.setattr(levels.interpreter, "run", wrong)
+    command = ["verify", files / "array", "--inputs", files / "x.npz", "--level", "rtl"]
+    status, found = run_json(capsys, *command)
+    assert status == 1
+    assert found["equal"] is False
+    assert found["levels"] == ["golden", "program"]
+    first = found["first_divergence"]
+    assert set(first) == {"level", "tensor", "index", "expected", "actual", "cycle"}
+    assert (first["level"], first["tensor"], first["index"]) == ("program", "logits", [1, 0, 0, 7])
+    assert first["actual"] == first["expected"] ^ 1
+    assert main([str(argument) for argument in command]) == 1
+    assert "not equal: program differs first in tensor 'logits'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a model", "truncated"])
+@pytest.mark.parametrize("command", ["check", "compile", "quantize", "simulate"])
+def test_bad_model_file(command, content, tmp_path, capsys, files):
+    model = tmp_path / "model.onnx"
+    if content == "truncated":
+        content = (files / "int8.onnx").read_bytes()[:3000]
+    if content is not None:
+        model.write_bytes(content)
+    more = {
+        "check": [],
+        "compile": ["--array", "4x4", "-o", tmp_path / "out"],
+        "quantize": ["--data", files / "calibration.npz", "-o", tmp_path / "q.onnx"],
+        "simulate": ["--inputs", files / "x.npz", "-o", tmp_path / "y.npz"],
+    }[command]
+    status, message = failure(capsys, command, model, *more)
+    assert status == 2
+    assert str(model) in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((4, 1, 8, 9), np.float32), "shape 4 x 1 x 8 x 9"),
+        (np.zeros((1, 8, 8), np.float32), "shape 1 x 8 x 8"),
+        (np.zeros((0, 1, 8, 8), np.float32), "no samples"),
+        (np.full((2, 1, 8, 8), np.nan, np.float32), "nan"),
+        (np.zeros((2, 1, 8, 8), np.complex64), "complex64"),
+    ],
+)
+def test_bad_samples(array, words, capsys, files, digits_onnx):
+    data = files / "bad.npz"
+    np.savez(data, inputs=array)
+    for command in (
+        ["quantize", digits_onnx, "--data", data, "-o", files / "bad.onnx"],
+        ["simulate", files / "int8.onnx", "--inputs", data, "-o", files / "y.npz"],
+        ["verify", files / "array", "--inputs", data, "--level", "program"],
+    ):
+        status, message = failure(capsys, *command)
+        assert status == 2
+        assert words in message
+        assert str(data) in message
+
+
+def test_bad_usage(capsys, tmp_path, files, digits_onnx):
+    quantized, out = files / "int8.onnx", tmp_path / "out"
+    x, y = ["--inputs", files / "x.npz"], ["-o", tmp_path / "y.npz"]
+    cases = [
+        (["compile", quantized, "--board", "toaster", "-o", out], 2, "the boards are icebreaker"),
+        (["check", quantized, "--board", "toaster"], 2, "the boards are icebreaker"),
+        (["demo", "--board", "toaster", "-o", out], 2, "the boards are icebreaker"),
+        (["compile", quantized, "-o", out], 2, "either --board BOARD or --array RxC"),
+        (["compile", quantized, "--array", "8", "-o", out], 2, "not an array shape"),
+        (["compile", quantized, "--array", "0x8", "-o", out], 2, "not an array shape"),
+        (["compile", digits_onnx, "--array", "4x4", "-o", out], 1, "weft quantize"),
+        (["quantize", quantized, "--data", files / "x.npz", "-o", out], 1, "quantised already"),
+        (["simulate", files / "array", *x, "--array", "4x4", *y], 2, "leave --array out"),
+        (["simulate", tmp_path, *x, *y], 2, "weft compile MODEL"),
+        (["simulate", quantized, *x, "-o", tmp_path / "no" / "y.npz"], 2, "cannot be written"),
+        (["verify", tmp_path / "none", *x], 2, "weft compile MODEL"),
+        (["build", tmp_path / "none"], 2, "weft compile MODEL"),
+        (["build", files / "array"], 2, "--board BOARD"),
+        (["flash", files / "board"], 2, "weft build"),
+        (["run", files / "board", "--port", "/dev/none", *x, *y], 2, "no serial port"),
+        (["frobnicate"], 2, "No such command"),
+    ]
+    for command, wanted, words in cases:
+        status, message = failure(capsys, *command)
+        assert (status, words in message) == (wanted, True), (command, status, message)
+    assert not out.exists()
+
+
+def test_the_demo_says_that_it_needs_scikit_learn(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    status, message = failure(capsys, "demo", "-o", tmp_path / "out")
+    assert status == 1
+    assert "pip install 'weft[demo]'" in message
+
+
+def raiser(error: BaseException):
+    def run(*arguments, **options):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (ZeroDivisionError("oh"), 70, "internal error: ZeroDivisionError: oh; please report"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (RefusedError("because"), 1, "error: because\n"),
+    ],
+)
+def test_errors_become_a_sentence_and_a_status(error, status, words, capsys, monkeypatch):
+    monkeypatch.delenv("WEFT_DEBUG", raising=False)
+    monkeypatch.setattr("weft.commands.check.check", raiser(error))
+    assert main(["check", "model.onnx"]) == status
+    streams = capsys.readouterr()
+    assert words in streams.err
+    assert "Traceback" not in streams.err
+    assert streams.out == ""
+
+
+def test_a_traceback_for_those_who_ask(capsys, monkeypatch):
+    monkeypatch.setenv("WEFT_DEBUG", "1")
+    monkeypatch.setattr("weft.commands.check.check", raiser(ZeroDivisionError("oh")))
+    assert main(["check", "model.onnx"]) == 70
+    assert "Traceback" in capsys.readouterr().err

@@ -1,0 +1,268 @@
+"""The command ``weft``: options in, one function of `weft.commands` called, its result out."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from weft.errors import WeftError
+
+if TYPE_CHECKING:
+    from weft.commands.result import Result
+
+#: Of sysexits.h: a bug in weft, not in what it was given.
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+
+LEVELS = ("golden", "program", "rtl", "verilog")
+SIMULATORS = ("verilator", "icarus")
+
+
+class ArrayShape(click.ParamType):
+    """Rows and columns as "8x8"."""
+
+    name = "RxC"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """Parse, or say how it is written."""
+        if isinstance(value, tuple):
+            return value
+        shape = re.fullmatch(r"(\d+)[xX](\d+)", value)
+        if shape is None or 0 in map(int, shape.groups()):
+            self.fail(f"{value!r} is not an array shape; write rows x columns as 8x8", param, ctx)
+        return int(shape[1]), int(shape[2])
+
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+inputs_option = click.option(
+    "--inputs", type=FILE, required=True, metavar="X.npz", help="Samples: an .npz with 'inputs'."
+)
+output_option = click.option(
+    "-o", "--output", type=FILE, required=True, metavar="Y.npz", help="Gets an .npz with 'outputs'."
+)
+simulator_option = click.option(
+    "--simulator", type=click.Choice(SIMULATORS), default="verilator", show_default=True,
+    help="For the level verilog.",
+)  # fmt: skip
+
+
+def board_option(text: str, **more: Any) -> Callable:
+    """``--board`` with its own help."""
+    return click.option("--board", metavar="BOARD", help=text, **more)
+
+
+def finish(result: Result, as_json: bool) -> None:
+    """Print a result, and leave with status 1 where it does not hold."""
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+    else:
+        result.show()
+    if not result.holds:
+        click.get_current_context().exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(package_name="weft")
+def cli() -> None:
+    """Weave a trained neural network into an FPGA, bit for bit.
+
+    A model goes through quantize, compile, simulate, verify and build to a bitstream;
+    demo shows the whole path on handwritten digits.
+    """
+
+
+@cli.command()
+@board_option("Board to build for.", default="icebreaker", show_default=True)
+@click.option(
+    "-o", "--output", type=FOLDER, default=Path("weft-demo"), show_default=True, metavar="DIR"
+)
+@json_option
+def demo(*, board: str, output: Path, as_json: bool) -> None:
+    """Show the whole path on real handwritten digits."""
+    from weft.demo import run_demo
+
+    finish(run_demo(output, board=board), as_json)
+
+
+@cli.command()
+@click.argument("model", type=PATH)
+@board_option("Check that it fits this board as well.")
+@json_option
+def check(*, model: Path, board: str | None, as_json: bool) -> None:
+    """Name everything that stands in the way of MODEL, all at once."""
+    from weft.commands.check import check
+
+    finish(check(model, board=board), as_json)
+
+
+@cli.command()
+@click.argument("model", type=PATH)
+@click.option(
+    "--data", type=FILE, required=True, metavar="X.npz",
+    help="Calibration samples: an .npz with 'inputs'.",
+)  # fmt: skip
+@click.option(
+    "--calibrator", type=click.Choice(["minmax", "mse"]), default="minmax", show_default=True,
+    help="Finest scale that holds every value, or the one of least squared error.",
+)  # fmt: skip
+@click.option(
+    "--scales", type=click.Choice(["shift"]), default="shift", show_default=True,
+    help="Powers of two: the gateware requantizes by a rounding shift.",
+)  # fmt: skip
+@click.option("-o", "--output", type=FILE, required=True, metavar="Q.onnx")
+@json_option
+def quantize(
+    *,
+    model: Path,
+    data: Path,
+    calibrator: Literal["minmax", "mse"],
+    scales: str,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Calibrate and quantise the float MODEL to INT8 with power-of-two scales.
+
+    The result is standard QDQ ONNX, which ONNX Runtime runs as well.
+    """
+    from weft.commands.quantize import quantize_model
+
+    del scales  # there is one kind so far
+    finish(quantize_model(model, data, output, calibrator=calibrator), as_json)
+
+
+@cli.command("compile")
+@click.argument("model", type=PATH)
+@board_option("Take this board's configuration.")
+@click.option("--array", type=ArrayShape(), help="Or an array of this shape, memories to fit.")
+@click.option("-o", "--output", type=FOLDER, required=True, metavar="DIR")
+@json_option
+def compile_(
+    *, model: Path, board: str | None, array: tuple[int, int] | None, output: Path, as_json: bool
+) -> None:
+    """Compile the quantised MODEL to Verilog, program, memory images and summary.json."""
+    from weft.commands.compile import compile_model
+
+    if (board is None) == (array is None):
+        raise click.UsageError("Give either --board BOARD or --array RxC.")
+    finish(compile_model(model, output, board=board, array=array), as_json)
+
+
+@cli.command()
+@click.argument("source", type=PATH, metavar="MODEL|DIR")
+@inputs_option
+@click.option("--level", type=click.Choice(LEVELS), default="golden", show_default=True)
+@simulator_option
+@click.option(
+    "--array", type=ArrayShape(), help="Array to compile a MODEL for, where the level needs one."
+)
+@output_option
+@json_option
+def simulate(
+    *,
+    source: Path,
+    inputs: Path,
+    level: str,
+    simulator: str,
+    array: tuple[int, int] | None,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Run samples through a quantised MODEL or a compiled DIR at one level."""
+    from weft.commands.simulate import simulate
+
+    result = simulate(source, inputs, output, level=level, simulator=simulator, array=array)
+    finish(result, as_json)
+
+
+@cli.command()
+@click.argument("folder", type=PATH, metavar="DIR")
+@inputs_option
+@click.option(
+    "--level", type=click.Choice(LEVELS), default="verilog", show_default=True,
+    help="The last level to compare.",
+)  # fmt: skip
+@simulator_option
+@json_option
+def verify(*, folder: Path, inputs: Path, level: str, simulator: str, as_json: bool) -> None:
+    """Compare every level of a compiled DIR with golden; name the first divergence."""
+    from weft.commands.verify import verify
+
+    finish(verify(folder, inputs, level=level, simulator=simulator), as_json)
+
+
+@cli.command()
+@click.argument("folder", type=PATH, metavar="DIR")
+@json_option
+def build(*, folder: Path, as_json: bool) -> None:
+    """Build the bitstream of a DIR compiled for a board, with timing and utilisation."""
+    from weft.commands.build import build
+
+    finish(build(folder), as_json)
+
+
+@cli.command()
+@click.argument("folder", type=PATH, metavar="DIR")
+@click.option("--sram", is_flag=True, help="Into the FPGA alone, until the power goes.")
+@click.option("--dry-run", is_flag=True, help="Only say which command would do it.")
+@json_option
+def flash(*, folder: Path, sram: bool, dry_run: bool, as_json: bool) -> None:
+    """Put the bitstream of a built DIR onto its board."""
+    from weft.commands.flash import flash
+
+    finish(flash(folder, sram=sram, dry_run=dry_run), as_json)
+
+
+@cli.command()
+@click.argument("folder", type=PATH, metavar="DIR")
+@click.option("--port", required=True, help="The board's serial port.")
+@inputs_option
+@output_option
+@json_option
+def run(*, folder: Path, port: str, inputs: Path, output: Path, as_json: bool) -> None:
+    """Run samples on a board that is flashed with DIR's bitstream."""
+    from weft.commands.run import run
+
+    finish(run(folder, inputs, output, port=port), as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; an error becomes a sentence on standard error and a status."""
+    try:
+        status = cli.main(args=arguments, prog_name="weft", standalone_mode=False)
+    except WeftError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.status
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone; without this Python would complain again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # whatever it is, no traceback reaches a user
+        if os.environ.get("WEFT_DEBUG"):
+            traceback.print_exc()
+        click.echo(
+            f"internal error: {type(error).__name__}: {error}; "
+            "please report it with what WEFT_DEBUG=1 prints",
+            err=True,
+        )
+        return INTERNAL_ERROR
+    return status if isinstance(status, int) else 0

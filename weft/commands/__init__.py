@@ -1,0 +1,1 @@
+"""The commands, one function each: what the command line and `import weft` offer."""

@@ -1,0 +1,93 @@
+"""``weft build``: a folder compiled for a board to a bitstream."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from weft.boards import build as bitstream
+from weft.boards.board import Board
+from weft.boards.build import RESOURCES, BuildReport
+from weft.boards.registry import find_board
+from weft.console import say, step, table
+from weft.errors import InputError
+from weft.models import SUMMARY, read_program
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A bitstream and how it came out.
+
+    Parameters
+    ----------
+    folder : Path
+    board : Board
+    report : BuildReport
+        The contents of build.json.
+    """
+
+    folder: Path
+    board: Board
+    report: BuildReport
+
+    holds = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``json.dumps``."""
+        return {"folder": str(self.folder), **asdict(self.report)}
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What a table says of it: clock and resources."""
+        clock = f"{self.report.fmax_mhz:.1f} MHz routed, runs at {self.report.target_mhz:.1f} MHz"
+        return [
+            ("clock", clock),
+            *(
+                (RESOURCES[name], f"{cells['used']:,} of {cells['available']:,}")
+                for name, cells in self.report.utilization.items()
+                if name in RESOURCES
+            ),
+        ]
+
+    def show(self) -> None:
+        """Print it for a person."""
+        table(["", ""], self.rows(), title=self.board.title)
+        say(f"{self.folder / self.report.files['bitstream']} and build.json written")
+
+
+def build(folder: Path) -> Built:
+    """Build the bitstream of a folder that was compiled for a board.
+
+    Parameters
+    ----------
+    folder : Path
+        What `compile_model` wrote; the bitstream and build.json go there as well.
+
+    Raises
+    ------
+    RefusedError
+        If the design is too large, misses the clock, or a tool is absent or fails.
+    """
+    program = read_program(folder)
+    board = _board_of(folder)
+    with step(f"building the bitstream for {board.title}") as running:
+        report = bitstream.build(program, board, folder, progress=running.stage)
+        running.note(f"{report.fmax_mhz:.1f} MHz after routing")
+    return Built(folder, board, report)
+
+
+def _board_of(folder: Path) -> Board:
+    try:
+        name = json.loads((folder / SUMMARY).read_text())["board"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{folder} has no readable {SUMMARY}; "
+            f"make it again with: weft compile MODEL --board BOARD -o {folder}"
+        ) from None
+    if name is None:
+        raise InputError(
+            f"{folder} was compiled for an array, which has no pins; "
+            f"compile it again with: weft compile MODEL --board BOARD -o {folder}"
+        )
+    return find_board(name)

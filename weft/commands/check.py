@@ -1,0 +1,82 @@
+"""``weft check``: everything that stands in the way of a model, all at once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft.boards.registry import find_board
+from weft.compiler.calibrate import calibrate
+from weft.compiler.compile import compile_network, problems_of
+from weft.compiler.float_graph import FloatGraph
+from weft.compiler.onnx_reader import load_onnx
+from weft.compiler.quantize import quantize
+from weft.console import say
+from weft.errors import Problem, UnsupportedError
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The problems of a model; none where it runs."""
+
+    model: str
+    target: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def holds(self) -> bool:
+        """The model runs."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``json.dumps``."""
+        return {"runs": self.holds, "problems": [asdict(problem) for problem in self.problems]}
+
+    def show(self) -> None:
+        """Print it for a person."""
+        if self.holds:
+            say(f"{self.model} runs on {self.target}")
+            return
+        count = len(self.problems)
+        say(f"{self.model} does not run on {self.target}: {count} problem{'s' * (count > 1)}")
+        for problem in self.problems:
+            say(f"\n{problem.op} {problem.node!r}\n  {problem.reason}\n  -> {problem.remedy}")
+
+
+def check(model: Path, board: str | None = None) -> Checked:
+    """Collect everything that stands in the way of a model.
+
+    A float model has no scales yet: they are made up from random samples, because only
+    a whole integer graph shows whether the network fits.
+
+    Parameters
+    ----------
+    model : Path
+        A float or quantised ONNX model.
+    board : str, optional
+        Also see that it fits this board.
+    """
+    chosen = None if board is None else find_board(board)
+    target = "any board that is large enough" if chosen is None else chosen.title
+    try:
+        graph = load_onnx(model)
+        scales = graph.scales or calibrate(model, graph, _random_samples(graph))
+        network = quantize(graph, scales)
+        if chosen is None:
+            return Checked(str(model), target, tuple(problems_of(network)))
+        compile_network(network, chosen.config)
+    except UnsupportedError as error:
+        return Checked(str(model), target, error.problems)
+    return Checked(str(model), target, ())
+
+
+def _random_samples(graph: FloatGraph) -> dict[str, np.ndarray]:
+    """A few samples in [0, 1], the same every time."""
+    random = np.random.default_rng(0)
+    return {
+        name: random.random((4, *graph.tensors[name].file_shape[1:]), np.float32)
+        for name in graph.inputs
+    }

@@ -1,0 +1,116 @@
+"""``weft simulate``: outputs of a model or a program at one level."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from weft.commands.compile import compile_for_array
+from weft.commands.levels import run_level
+from weft.compiler.compile import macs
+from weft.compiler.edges import decode_outputs, encode_inputs
+from weft.console import say, step
+from weft.errors import InputError
+from weft.models import VERILOG, read_network, read_program, read_samples, write_samples
+from weft.sim import golden
+
+#: The array a model is compiled for when nobody says.
+DEFAULT_ARRAY = (8, 8)
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Outputs and what they took.
+
+    Parameters
+    ----------
+    level : str
+    outputs : str
+        The file they are in.
+    cycles : list of int, one per sample, or None where the level has none
+    multipliers : int or None
+        INT8 multipliers of the array; None where the model was not compiled for one.
+    macs : int
+        Useful multiplications of one inference.
+    utilization : float or None
+        ``macs / (multipliers * cycles)``, the mean over the samples.
+    """
+
+    level: str
+    outputs: str
+    cycles: list[int] | None
+    multipliers: int | None
+    macs: int
+    utilization: float | None
+
+    holds = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``json.dumps``."""
+        return asdict(self)
+
+    def show(self) -> None:
+        """Print it for a person."""
+        say(f"outputs written to {self.outputs} (level {self.level})")
+        if self.cycles is not None:
+            mean = sum(self.cycles) / len(self.cycles)
+            say(
+                f"{mean:,.0f} cycles per sample, {self.macs:,} MACs on {self.multipliers} "
+                f"multipliers: utilization {self.utilization:.1%}"
+            )
+
+
+def simulate(
+    source: Path,
+    inputs: Path,
+    output: Path,
+    *,
+    level: str = "golden",
+    simulator: str = "verilator",
+    array: tuple[int, int] | None = None,
+) -> Simulated:
+    """Run samples through a quantised model or a compiled folder.
+
+    Parameters
+    ----------
+    source : Path
+        A quantised ONNX model, or a folder that `compile` wrote.
+    inputs, output : Path
+        .npz files with `inputs` to read and `outputs` to write.
+    level : str
+        "golden", "program", "rtl" or "verilog".
+    simulator : str
+        "verilator" or "icarus", for the level "verilog".
+    array : (rows, columns), optional
+        The array to compile a model for; a folder has its own.
+    """
+    program = None
+    if source.is_dir():
+        if array:
+            raise InputError(f"{source} is compiled for an array already; leave --array out")
+        program = read_program(source)
+        network = program.network
+    else:
+        network = read_network(source)
+        if level != "golden" or array:
+            program = compile_for_array(network, array or DEFAULT_ARRAY)
+    samples = read_samples(inputs, network)
+    codes = encode_inputs(network, samples)
+    with step(f"simulating {len(next(iter(codes.values())))} samples, level {level}") as running:
+        if program is None:
+            outputs, cycles = golden.run_network(network, codes), None
+        else:
+            verilog = source / VERILOG if source.is_dir() else None
+            result = run_level(
+                level, program, codes, simulator=simulator, verilog_path=verilog,
+                progress=running.progress,
+            )  # fmt: skip
+            outputs, cycles = result.outputs, result.cycles
+    write_samples(output, decode_outputs(network, outputs))
+    work = macs(network)
+    multipliers = program.config.multipliers if program else None
+    utilization = None
+    if cycles and multipliers:
+        utilization = work * len(cycles) / (multipliers * sum(cycles))
+    return Simulated(level, str(output), cycles, multipliers, work, utilization)

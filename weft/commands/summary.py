@@ -1,0 +1,84 @@
+"""summary.json: what was compiled, layer by layer and memory by memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from weft.compiler.compile import macs
+from weft.compiler.program import Program
+from weft.console import say, table
+from weft.hw.config import Space
+
+
+def summarize(program: Program, model: Path, board: str | None) -> dict[str, Any]:
+    """What summary.json says.
+
+    Parameters
+    ----------
+    program : Program
+    model : Path
+        The file it was compiled from.
+    board : str or None
+        Name of the board it is for.
+    """
+    config = program.config
+    return {
+        "weft": version("weft"),
+        "model": {
+            "name": program.network.name,
+            "file": model.name,
+            "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        },
+        "board": board,
+        "config": asdict(config),
+        "config_digest": config.digest,
+        "program_digest": program.digest,
+        "multipliers": config.multipliers,
+        "macs": macs(program.network),
+        "cycles": sum(layer["cycles"] for layer in program.layers),
+        "layers": program.layers,
+        "memories": _memories(program),
+    }
+
+
+def _memories(program: Program) -> list[dict[str, Any]]:
+    used = {space: len(image) for space, image in program.images.items()}
+    used[Space.ACTIVATION] = max(p.base + p.words for p in program.placements.values())
+    return [
+        {
+            "memory": space.name.lower(),
+            "rows": program.config.depth(space),
+            "row_bytes": program.config.row_bytes(space),
+            "rows_used": used.get(space, 0),
+        }
+        for space in Space
+    ]
+
+
+def show_summary(summary: dict[str, Any]) -> None:
+    """Print layers and memories as tables."""
+    multipliers = summary["multipliers"]
+    rows = []
+    for layer in summary["layers"]:
+        density = f"{layer['macs'] / (layer['cycles'] * multipliers):.0%}"
+        row = [layer[key] for key in ("name", "op", "macs", "cycles", "weight_bytes")]
+        rows.append([*row, density])
+    table(["layer", "op", "MACs", "cycles", "weight bytes", "array"], rows)
+    table(
+        ["memory", "rows used", "of rows", "bytes each", "bytes"],
+        [
+            (m["memory"], m["rows_used"], m["rows"], m["row_bytes"], m["rows"] * m["row_bytes"])
+            for m in summary["memories"]
+        ],
+    )
+    config = summary["config"]
+    density = summary["macs"] / (summary["cycles"] * multipliers)
+    say(
+        f"{config['rows']} x {config['columns']} array: {summary['macs']:,} MACs in "
+        f"{summary['cycles']:,} cycles, utilization {density:.1%}"
+    )
+    say(f"configuration {summary['config_digest']}, program {summary['program_digest']}")

@@ -1,0 +1,119 @@
+"""What a person sees: results on standard output, progress on standard error, 80 columns."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn
+from rich.progress import TimeElapsedColumn as ElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+#: Nothing is wider, whatever the terminal; paths alone are never broken.
+WIDTH = 80
+
+
+def console(*, error: bool = False) -> Console:
+    """A console on the stream as it is now, which tests replace."""
+    made = Console(
+        file=sys.stderr if error else sys.stdout, highlight=False, markup=False, emoji=False
+    )
+    made.width = min(made.width, WIDTH)
+    return made
+
+
+def say(text: str = "") -> None:
+    """One line of a result."""
+    console().print(text, soft_wrap=True)
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None
+) -> None:
+    """A table; a column of numbers is set to the right.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Headings; all empty leaves the heading out.
+    rows : sequence of sequences
+        Integers get thousands separators, None an empty cell.
+    """
+    shown = Table(
+        title=title, title_justify="left", title_style="bold", show_header=any(columns),
+        box=SIMPLE_HEAD, show_edge=False, pad_edge=False,
+    )  # fmt: skip
+    for i, heading in enumerate(columns):
+        numbers = all(isinstance(row[i], int | float | None) for row in rows)
+        shown.add_column(Text(heading), justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(_cell(value)) for value in row))
+    console().print(shown)
+    say()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+class Step:
+    """A step under way: `progress` and `stage` say how far it is, `note` what came of it."""
+
+    def __init__(self, what: str, screen: Console, bar: Progress):
+        self.outcome = ""
+        self._what = what
+        self._screen = screen
+        self._bar = bar
+        self._task = bar.tasks[0].id
+
+    def progress(self, done: int, total: int) -> None:
+        """Show that `done` of `total` is done."""
+        self._bar.update(self._task, completed=done, total=total)
+
+    def stage(self, name: str, cached: bool = False) -> None:
+        """Show which part of the step begins, or that it was there already."""
+        if cached:
+            name = f"{name} (from the cache)"
+        self._bar.update(self._task, description=f"{self._what}: {name}")
+        if not self._screen.is_terminal:
+            self._screen.print(f"  {name}", soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Say in a few words what the step found; shown when it ends."""
+        self.outcome = text
+
+
+class _CountColumn(MofNCompleteColumn):
+    """Done of all, once that is known."""
+
+    def render(self, task: Task) -> Text:
+        """Render one task."""
+        return super().render(task) if task.total else Text("")
+
+
+@contextmanager
+def step(what: str) -> Iterator[Step]:
+    """Show that something takes time: a bar on a terminal, else a line before and after."""
+    screen = console(error=True)
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20),
+        _CountColumn(), ElapsedColumn(), console=screen, transient=True,
+    )  # fmt: skip
+    bar.add_task(what, total=None)
+    if not screen.is_terminal:
+        screen.print(f"{what} ...", soft_wrap=True)
+    start = time.monotonic()
+    under_way = Step(what, screen, bar)
+    with bar if screen.is_terminal else nullcontext():
+        yield under_way
+    outcome = f": {under_way.outcome}" if under_way.outcome else ""
+    screen.print(f"{what}{outcome} ({time.monotonic() - start:.1f} s)", soft_wrap=True)

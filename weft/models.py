@@ -1,0 +1,85 @@
+"""From what the user names, a file, a folder or a shape, to a network or a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.calibration_data import load_arrays
+from weft.compiler.network import Network
+from weft.compiler.onnx_reader import load_onnx
+from weft.compiler.program import Program
+from weft.compiler.quantize import quantize
+from weft.errors import InputError, RefusedError
+
+#: Files in a folder that ``weft compile`` and ``weft build`` fill, beside the program's own.
+VERILOG = "weft_core.v"
+SUMMARY = "summary.json"
+BUILD = "build.json"
+
+
+def read_network(path: Path) -> Network:
+    """The integer graph of a quantised model.
+
+    Raises
+    ------
+    RefusedError
+        If the model is a float model.
+    """
+    graph = load_onnx(path)
+    if not graph.scales:
+        raise RefusedError(
+            f"{path} is a float model without scales; quantize it first: "
+            f"weft quantize {path} --data X.npz -o {path.stem}_int8.onnx"
+        )
+    return quantize(graph, graph.scales)
+
+
+def read_program(folder: Path) -> Program:
+    """The program in a folder that ``weft compile`` wrote.
+
+    Raises
+    ------
+    InputError
+        If it is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no folder {folder}; make it with: weft compile MODEL -o {folder}"
+        )
+    return Program.load(folder)
+
+
+def read_samples(path: Path, network: Network) -> dict[str, np.ndarray]:
+    """Arrays by the model's own input names, checked, from an .npz file."""
+    return load_arrays(
+        path,
+        {port.name: (1, *port.shape) for port in network.inputs},
+        {port.name: port.dtype for port in network.inputs},
+    )
+
+
+def write_samples(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Save outputs as .npz: `outputs` where there is one, by the model's names where more."""
+    keys = ["outputs"] if len(arrays) == 1 else list(arrays)
+    named: dict[str, Any] = dict(zip(keys, arrays.values(), strict=True))
+    try:
+        with path.open("wb") as file:  # with a name instead, savez would add a suffix to it
+            np.savez(file, **named)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); give another path with -o"
+        ) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, or say why not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder {folder} cannot be made ({error.strerror}); give another with -o"
+        ) from None
