@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def find_tool(name: str) -> str:
 
 @cache
 def tool_version(path: str) -> str:
-    """First line of what ``--version`` says."""
+    """The tool's name and version, out of what ``--version`` says."""
     done = subprocess.run(
         [path, "--version"], capture_output=True, text=True, check=False, errors="replace"
     )
@@ -74,7 +75,10 @@ def tool_version(path: str) -> str:
         for line in (done.stdout + done.stderr).splitlines()
         if line.strip() and not line.startswith("Preparing to run")
     ]
-    return lines[0].strip() if lines else "unknown"
+    first = lines[0].strip() if lines else "unknown"
+    # What follows tells on which machine and by which compiler the tool was made.
+    known = re.search(r"Yosys \d[\d.+]*|nextpnr-\d[\d.]*", first)
+    return known.group() if known else first
 
 
 def run_tool(command: list[str], *, directory: Path, log: Path) -> None:
