@@ -20,6 +20,7 @@ BOARD = Board(
         weight_depth=1024,
         parameter_depth=512,
         program_depth=1024,
+        tables=8,
         window=4,
     ),
     target_mhz=75,

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -111,12 +112,10 @@ def _cast(array: np.ndarray, dtype: str, where: str) -> np.ndarray:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        raise InputError(f"{path} does not exist; give the path of an .npz file")
     remedy = f"save the samples with numpy.savez({path.with_suffix('.npz').name!r}, {KEY}=samples)"
     try:
         # numpy.load leaves a file open that it opened itself and cannot read.
-        with path.open("rb") as file:
+        with _open(path) as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path} is a single array, not an .npz file; {remedy}")
@@ -124,6 +123,17 @@ def _read(path: Path) -> dict[str, np.ndarray]:
                 return {key: _read_array(archive, key, path) for key in archive.files}
     except _UNREADABLE as error:
         raise InputError(f"{path} is not a readable .npz file; {remedy}") from error
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; give the path of an .npz file") from None
+    except OSError as error:
+        raise InputError(
+            f"{path} is not a readable file ({error.strerror}); give the path of an .npz file"
+        ) from None
 
 
 def _read_array(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:

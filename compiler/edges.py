@@ -36,7 +36,8 @@ def quantize_input(port: Port, tensor: Tensor, array: np.ndarray) -> np.ndarray:
     """
     array = check_array(np.asarray(array), port.shape, port.dtype, f"input {port.name!r}")
     if port.dtype != "int8":
-        quotient = array / np.float32(tensor.scale)
+        with np.errstate(over="ignore"):  # beyond float32 is beyond int8 as well
+            quotient = array / np.float32(tensor.scale)
         codes = round_half_away(quotient) + tensor.zero_point
         array = np.clip(codes, -128, 127).astype(np.int8)
     flat = array.reshape(len(array), -1)

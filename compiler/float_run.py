@@ -35,6 +35,7 @@ class FloatRunner:
         self.names = list(names)
         try:
             model = onnx.load(self.path)
+            _pad_explicitly(model.graph)
             shown = {value.name for value in model.graph.output}
             # Names alone are enough: the runtime infers types and shapes.
             model.graph.output.extend(
@@ -98,6 +99,30 @@ def run_float(
     """Tensors by name for all samples at once; for outputs, which are small."""
     batches = list(FloatRunner(path, names).run(arrays, progress))
     return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
+
+
+def _pad_explicitly(graph: onnx.GraphProto) -> None:
+    """Replace the "same" padding of dilated convolutions, which the runtime refuses, by numbers.
+
+    PyTorch and Keras write it with stride 1 alone, where it does not depend on the image.
+    """
+    for node in graph.node:
+        values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        mode, dilations = values.get("auto_pad", b""), values.get("dilations", ())
+        if (
+            node.op_type != "Conv"
+            or mode not in (b"SAME_UPPER", b"SAME_LOWER")
+            or max(dilations, default=1) == 1
+            or max(values.get("strides", ()), default=1) != 1
+            or len(values.get("kernel_shape", ())) != len(dilations)
+        ):
+            continue
+        totals = [(k - 1) * d for k, d in zip(values["kernel_shape"], dilations, strict=True)]
+        small, large = [t // 2 for t in totals], [t - t // 2 for t in totals]
+        pads = small + large if mode == b"SAME_UPPER" else large + small
+        kept = [a for a in node.attribute if a.name not in ("auto_pad", "pads")]
+        del node.attribute[:]
+        node.attribute.extend([*kept, onnx.helper.make_attribute("pads", pads)])
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

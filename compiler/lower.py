@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -271,7 +272,7 @@ def _concat(lowering: Lowering, node: Concat) -> Iterator[Pass]:
     for index, (source, start, shift) in enumerate(
         zip(sources, starts[:-1], node.shift, strict=True)
     ):
-        place = {}
+        place: dict[str, Any] = {}
         kernel = _identity(source.shape[2])
         if node.axis < 2:
             place["target_origin"] = (int(start), 0) if node.axis == 0 else (0, int(start))

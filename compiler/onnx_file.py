@@ -87,11 +87,11 @@ def _texts(graph: onnx.GraphProto) -> Iterator[object]:
 
 
 def _read(path: Path) -> bytes:
-    if not path.exists():
-        raise InputError(f"there is no file {path}; check the name of the model")
-    if not path.is_file():
-        raise InputError(f"{path} is not a file; name an .onnx file")
     try:
+        if not path.exists():
+            raise InputError(f"there is no file {path}; check the name of the model")
+        if not path.is_file():
+            raise InputError(f"{path} is not a file; name an .onnx file")
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise InputError(
@@ -101,7 +101,7 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read ({error.strerror}); check its permissions"
+            f"{path} cannot be read ({error.strerror}); check its name and permissions"
         ) from error
     if not data:
         raise InputError(f"{path} is empty; {_EXPORT}")

@@ -14,11 +14,16 @@ _SHAPE_ONLY = frozenset({"Shape", "Size"})
 
 
 def live_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """Nodes that an output needs, in the file's order; names inside subgraphs count."""
+    """Nodes that an output needs, in the file's order; names inside subgraphs count.
+
+    The scale of an input counts as needed, whether anything reads the input or not.
+    """
     needed = {output.name for output in graph.output}
+    inputs = {value.name for value in graph.input}
     live = []
     for node in reversed(graph.node):
-        if needed.intersection(name for name in node.output if name):
+        scales_input = node.op_type == "QuantizeLinear" and inputs.intersection(node.input[:1])
+        if scales_input or needed.intersection(name for name in node.output if name):
             live.append(node)
             needed.update(node.input)
             needed.update(_captured(node))

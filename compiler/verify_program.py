@@ -159,7 +159,7 @@ def _reads(ins: Instruction, turns: dict[str, int], depth: int, tiles_per_word: 
     y = ins.origin_y + place["oy"] * ins.stride_y + place["ky"] * ins.step_y
     x = ins.origin_x + place["ox"] * ins.stride_x + place["kx"] * ins.step_x
     inside = (y >= 0) & (y < ins.height) & (x >= 0) & (x < ins.width)
-    address = np.int64(ins.source)
+    address = np.array(ins.source, np.int64)
     inner = 0
     for loop in LOOPS:
         stride = getattr(ins, f"source_{loop}") + inner

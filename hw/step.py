@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.lib import data, enum
 
 
-class Next(enum.Enum, shape=2):
+class Next(enum.Enum, shape=2):  # type: ignore[call-arg]  # Amaranth has no types
     """Which loop moves after a pixel."""
 
     OX = 0

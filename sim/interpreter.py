@@ -40,10 +40,7 @@ class Machine:
 
     def _execute(self, ins: Instruction) -> None:
         turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
-        if ins.window:
-            totals = self._window(ins, turns)
-        else:
-            totals = self._steps(ins, turns)
+        totals = self._window(ins, turns) if ins.window else self._steps(ins, turns)
         codes = [self._requantize(ins, tile, total) for tile, total in enumerate(totals)]
         self._store(ins, np.stack(codes))
 
@@ -85,7 +82,7 @@ class Machine:
         for tile in range(turns["tile"]):
             part = tile % config.tiles_per_word
             image = words[tile, ..., part * config.columns : (part + 1) * config.columns]
-            total = np.int64(0)
+            total = np.zeros(image.shape, np.int64)
             for line in range(config.window):
                 for tap in range(span):
                     # Before the first line and tap lies whatever was there: nothing is stored

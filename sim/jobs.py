@@ -89,8 +89,9 @@ class Job:
     @property
     def limit(self) -> int:
         """Cycles that an inference may take before it counts as stuck."""
-        estimates = [layer.get("cycles") for layer in self.program.layers]
-        if estimates and all(isinstance(estimate, int) for estimate in estimates):
+        layers = self.program.layers
+        estimates = [n for layer in layers if isinstance(n := layer.get("cycles"), int)]
+        if layers and len(estimates) == len(layers):
             return 4 * sum(estimates) + 10_000
         return GENEROUS
 

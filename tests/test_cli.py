@@ -1,6 +1,7 @@
 """The command line: what it prints, and with which status it ends."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -376,3 +377,175 @@ def test_a_traceback_for_those_who_ask(capsys, monkeypatch):
     monkeypatch.setattr("weft.commands.check.check", raiser(ZeroDivisionError("oh")))
     assert main(["check", "model.onnx"]) == 70
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_array_has_a_limit(capsys, tmp_path, files):
+    command = ["compile", files / "int8.onnx", "-o", tmp_path / "out", "--array"]
+    for shape, words in (
+        ("300x300", "more than 1,024 multipliers"),
+        ("1x99999999999999999999", "not an array shape"),
+        ("8\N{FULLWIDTH LATIN SMALL LETTER X}8", "not an array shape"),
+    ):
+        status, message = failure(capsys, *command, shape)
+        assert (status, words in message) == (2, True), message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_too_large_for_a_board_is_told_where_it_fits(capsys, tmp_path):
+    for size, remedy in (
+        (128, "use --board ulx3s-85f, where the network fits"),
+        (1024, "no board here has room for it; use a smaller network"),
+    ):
+        model = save_model(
+            tmp_path / "large.onnx",
+            [helper.make_node("Gemm", ["x", "w"], ["y"], name="dense")],
+            [("x", ["N", size])],
+            [("y", ["N", size])],
+            [("w", np.random.default_rng(0).standard_normal((size, size), np.float32) / 64)],
+        )
+        status, found = run_json(capsys, "check", model, "--board", "icebreaker")
+        assert status == 1
+        weight = next(p for p in found["problems"] if p["node"] == "weight")
+        assert f"bytes and the network needs {size * size:,}" in weight["reason"]
+        assert weight["remedy"] == remedy
+
+
+def test_a_refusal_names_the_file_that_was_given(capsys, tmp_path):
+    model, quantized = large_model(tmp_path / "large.onnx"), tmp_path / "q.onnx"
+    np.savez(tmp_path / "x.npz", inputs=np.ones((2, 512), np.float32))
+    assert (
+        main(["quantize", str(model), "--data", str(tmp_path / "x.npz"), "-o", str(quantized)]) == 0
+    )
+    _, message = failure(capsys, "compile", quantized, "--board", "icebreaker", "-o", tmp_path)
+    assert message.startswith(f"{quantized} cannot run as it is (")
+
+
+def test_names_that_no_file_can_have(capsys, files, digits_onnx):
+    name, x, y = "a" * 300, ["--inputs", files / "x.npz"], ["-o", files / "y.npz"]
+    for command in (
+        ["check", name],
+        ["quantize", digits_onnx, "--data", name, "-o", files / "q.onnx"],
+        ["simulate", name, *x, *y],
+        ["simulate", files / "array", "--inputs", name, *y],
+        ["verify", name, *x],
+        ["compile", files / "int8.onnx", "--array", "1x1", "-o", name],
+        ["build", name],
+    ):
+        status, message = failure(capsys, *command)
+        assert (status, name in message) == (2, True), message
+
+
+@pytest.mark.parametrize("blocked", ["weft_core.v", "summary.json", "program.json", "program.npz"])
+def test_a_result_that_cannot_be_written(blocked, capsys, files, tmp_path):
+    (tmp_path / blocked).mkdir()
+    command = ["compile", files / "int8.onnx", "--array", "2x2", "-o", tmp_path]
+    status, message = failure(capsys, *command)
+    assert status == 2
+    assert f"{blocked} cannot be written (Is a directory); give another folder" in message
+
+
+def test_missing_verilog_says_what_to_do(capsys, files, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(files / "array", folder)
+    (folder / "weft_core.v").unlink()
+    status, message = failure(
+        capsys, "simulate", folder, "--inputs", files / "x.npz", "--level", "verilog",
+        "-o", tmp_path / "y.npz",
+    )  # fmt: skip
+    assert status == 2
+    assert "weft_core.v cannot be read (No such file or directory); compile" in message
+
+
+@pytest.mark.parametrize("name", ["program.json", "program.npz"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "flipped"])
+def test_a_damaged_program(name, damage, capsys, files, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(files / "array", folder)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 0x15
+    if damage == "missing":
+        (folder / name).unlink()
+    else:
+        keep = {"empty": 0, "half": len(content) // 2, "flipped": len(content)}[damage]
+        (folder / name).write_bytes(content[:keep])
+    for command in (["simulate", "-o", tmp_path / "y.npz"], ["verify"]):
+        status, message = failure(
+            capsys, command[0], folder, *command[1:], "--inputs", files / "x.npz",
+            "--level", "program",
+        )  # fmt: skip
+        assert status == 2
+        assert str(folder) in message
+        assert "make it again with `weft compile MODEL" in message
+
+
+def test_an_error_leaves_standard_output_empty_with_json_too(capsys, files, tmp_path):
+    for command in (
+        ["check", tmp_path / "none.onnx"],
+        ["compile", files / "int8.onnx", "--array", "300x300", "-o", tmp_path / "out"],
+        ["verify", tmp_path, "--inputs", files / "x.npz"],
+        ["simulate", files / "array", "--inputs", tmp_path / "x.npz", "-o", tmp_path / "y.npz"],
+    ):
+        assert failure(capsys, *command, "--json")[0] == 2
+
+
+def test_problems_are_shown_in_80_columns(capsys, tmp_path, monkeypatch):
+    nodes = [
+        helper.make_node("PRelu", ["x", "w"], ["a"], name="n" * 30),
+        helper.make_node("Mul", ["a", "x"], ["y"], name="product"),
+    ]
+    monkeypatch.chdir(tmp_path)
+    shape = ["N", 1, 4, 4]
+    model = save_model(
+        tmp_path / "bad.onnx",
+        nodes, [("x", shape)], [("y", shape)], [("w", np.ones((1, 1, 1), np.float32))],
+    )  # fmt: skip
+    assert main(["check", "bad.onnx"]) == 1
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    # At a terminal errors are wrapped as well; a program gets a line for each problem.
+    command = ["compile", model.name, "--array", "1x1", "-o", "out"]
+    assert failure(capsys, *command)[1].count("\n") == 3
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert main(command) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") > 3
+    assert max(map(len, err.splitlines())) <= 80
+
+
+def test_outputs_of_any_name_can_be_saved(capsys, tmp_path):
+    nodes = [
+        helper.make_node("Relu", ["x"], ["file"], name="first"),
+        helper.make_node("Sigmoid", ["x"], ["a/b:0"], name="second"),
+    ]
+    shape = ["N", 2, 3]
+    model = save_model(
+        tmp_path / "m.onnx", nodes, [("x", shape)], [("file", shape), ("a/b:0", shape)]
+    )
+    data, out = tmp_path / "x.npz", tmp_path / "y.npz"
+    np.savez(data, inputs=np.ones((4, 2, 3), np.float32))
+    quantized = tmp_path / "q.onnx"
+    assert run_json(capsys, "quantize", model, "--data", data, "-o", quantized)[0] == 0
+    assert run_json(capsys, "simulate", quantized, "--inputs", data, "-o", out)[0] == 0
+    with np.load(out) as arrays:
+        assert {name: array.shape for name, array in arrays.items()} == {
+            "file": (4, 2, 3),
+            "a/b:0": (4, 2, 3),
+        }
+
+
+def test_simulate_at_program_knows_the_cycles(capsys, files, tmp_path):
+    summary = json.loads((files / "array" / "summary.json").read_text())
+    status, found = run_json(
+        capsys, "simulate", files / "array", "--inputs", files / "x.npz", "--level", "program",
+        "-o", tmp_path / "y.npz",
+    )  # fmt: skip
+    assert status == 0
+    assert set(found) == {"level", "outputs", "cycles", "multipliers", "macs", "utilization"}
+    assert found["cycles"] == [summary["cycles"]] * 3
+    assert found["utilization"] == pytest.approx(97088 / (16 * summary["cycles"]))
+
+
+def test_samples_far_beyond_the_calibration_saturate_quietly(capfd, files, tmp_path):
+    np.savez(tmp_path / "x.npz", inputs=np.full((1, 1, 8, 8), 3e38, np.float32))
+    command = ["simulate", str(files / "array"), "--inputs", str(tmp_path / "x.npz")]
+    assert main([*command, "-o", str(tmp_path / "y.npz")]) == 0
+    assert "Warning" not in capfd.readouterr().err

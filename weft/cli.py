@@ -35,7 +35,7 @@ class ArrayShape(click.ParamType):
         """Parse, or say how it is written."""
         if isinstance(value, tuple):
             return value
-        shape = re.fullmatch(r"(\d+)[xX](\d+)", value)
+        shape = re.fullmatch(r"([0-9]{1,6})[xX]([0-9]{1,6})", value)
         if shape is None or 0 in map(int, shape.groups()):
             self.fail(f"{value!r} is not an array shape; write rows x columns as 8x8", param, ctx)
         return int(shape[1]), int(shape[2])
@@ -46,7 +46,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+    "--json", "as_json", is_flag=True, help="Print one JSON object, or nothing on an error."
 )
 inputs_option = click.option(
     "--inputs", type=FILE, required=True, metavar="X.npz", help="Samples: an .npz with 'inputs'."
@@ -239,12 +239,22 @@ def run(*, folder: Path, port: str, inputs: Path, output: Path, as_json: bool) -
     finish(run(folder, inputs, output, port=port), as_json)
 
 
+def _readable(message: str) -> str:
+    """For people at a terminal in lines of 80 columns; programs get each sentence on one line."""
+    if not sys.stderr.isatty():
+        return message
+    from weft.console import wrap
+
+    lines = message.splitlines()
+    return "\n".join(wrap(line.strip(), line[: len(line) - len(line.lstrip())]) for line in lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; an error becomes a sentence on standard error and a status."""
     try:
         status = cli.main(args=arguments, prog_name="weft", standalone_mode=False)
     except WeftError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(_readable(f"error: {error}"), err=True)
         return error.status
     except click.ClickException as error:
         error.show()

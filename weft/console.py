@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -30,6 +31,14 @@ def console(*, error: bool = False) -> Console:
 def say(text: str = "") -> None:
     """One line of a result."""
     console().print(text, soft_wrap=True)
+
+
+def wrap(text: str, first: str = "") -> str:
+    """`text` in lines of at most 80 columns, behind `first`; names and paths stay whole."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def table(

@@ -60,4 +60,5 @@ class UnsupportedError(RefusedError):
         self.model = model
         self.problems = tuple(problems)
         lines = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"{model} cannot run as it is ({len(self.problems)} problems):\n{lines}")
+        count = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}"
+        super().__init__(f"{model} cannot run as it is ({count}):\n{lines}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from weft.compiler.network import Network
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.program import Program
 from weft.compiler.quantize import quantize
-from weft.errors import InputError, RefusedError
+from weft.errors import InputError, RefusedError, UnsupportedError
 
 #: Files in a folder that ``weft compile`` and ``weft build`` fill, beside the program's own.
 VERILOG = "weft_core.v"
@@ -35,7 +37,8 @@ def read_network(path: Path) -> Network:
             f"{path} is a float model without scales; quantize it first: "
             f"weft quantize {path} --data X.npz -o {path.stem}_int8.onnx"
         )
-    return quantize(graph, graph.scales)
+    with naming(str(path)):
+        return quantize(graph, graph.scales)
 
 
 def read_program(folder: Path) -> Program:
@@ -46,11 +49,28 @@ def read_program(folder: Path) -> Program:
     InputError
         If it is no such folder.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(
             f"there is no folder {folder}; make it with: weft compile MODEL -o {folder}"
         )
     return Program.load(folder)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder, and not a name that no file could have."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Have an `UnsupportedError` name what the user gave, not what the file calls itself."""
+    try:
+        yield
+    except UnsupportedError as error:
+        raise UnsupportedError(what, error.problems) from None
 
 
 def read_samples(path: Path, network: Network) -> dict[str, np.ndarray]:
@@ -67,8 +87,11 @@ def write_samples(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     keys = ["outputs"] if len(arrays) == 1 else list(arrays)
     named: dict[str, Any] = dict(zip(keys, arrays.values(), strict=True))
     try:
-        with path.open("wb") as file:  # with a name instead, savez would add a suffix to it
-            np.savez(file, **named)
+        # As np.savez does, which has no place for an array called "file".
+        with path.open("wb") as file, ZipFile(file, "w") as archive:
+            for name, array in named.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror}); give another path with -o"
@@ -82,4 +105,17 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise InputError(
             f"the folder {folder} cannot be made ({error.strerror}); give another with -o"
+        ) from None
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Make a folder for results, and say it where something cannot be written into it."""
+    make_folder(folder)
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or folder} cannot be written ({error.strerror}); "
+            "give another folder with -o"
         ) from None

@@ -6,6 +6,8 @@ parameters: Lattice, "ECP5 and ECP5-5G sysDSP Usage Guide" (FPGA-TN-02205).
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal
 
 _WIDTH = 18
@@ -15,7 +17,7 @@ def multipliers(component) -> Module:
     """Body of `Multipliers`, one MULT18X18D each."""
     m = Module()
     for index in range(component.count):
-        ports = {}
+        ports: dict[str, Any] = {}
         for name, vector in (("A", component.a), ("B", component.b)):
             value = Signal(_WIDTH, name=f"{name.lower()}_{index}")
             m.d.comb += value.eq(vector.word_select(index, 8).as_signed())

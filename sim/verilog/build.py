@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -85,9 +87,12 @@ def build(
 
     def make(folder: Path) -> None:
         if simulator == "verilator":
+            later = time.time() + 3600
             for part in _runtime(tools, access).iterdir():
-                # Copied now, so newer than its source: make has no reason to compile it again.
                 shutil.copyfile(part, folder / part.name)
+                # Newer than its source, and than the makefile that Verilator is about to write:
+                # make has no reason to compile it again.
+                os.utime(folder / part.name, (later, later))
         _compile(folder, text, key=key, top=top, tools=tools, access=access)
         keep = {top, "sim.vvp", "build.log", f"{top}.sv"}
         for path in folder.iterdir():  # objects and generated C++: megabytes of no further use

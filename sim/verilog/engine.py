@@ -116,7 +116,10 @@ def prepare(
         try:
             text = Path(verilog_path).read_text()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the Verilog {verilog_path} cannot be read: {error}") from None
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise InputError(
+                f"the Verilog {verilog_path} cannot be read ({reason}); compile the model again"
+            ) from None
     # The header names the program, which has no say in the simulation.
     lines = text.splitlines(keepends=True)
     start = next((n for n, line in enumerate(lines) if not line.startswith("//")), len(lines))

@@ -311,7 +311,7 @@ def test_a_problem_of_several_instructions_is_named_once():
     for channels, word in ((slice(0, 4), 0), (slice(4, 8), 4), (slice(8, 12), 12)):
         kernel[channels, 0, 0, word] = 90
     network = make([convolution(kernel, -22)], {"a": (1, 1, 16), "b": (1, 1, 12)})
-    with pytest.raises(UnsupportedError, match=r"\(1 problems\)"):
+    with pytest.raises(UnsupportedError, match=r"\(1 problem\)"):
         fit(network, Config(rows=4, columns=4))
 
 

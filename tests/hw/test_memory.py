@@ -18,7 +18,7 @@ ACTIVATION = [  # rows, columns, lanes, simulator
     (1, 1, 1, "icarus"),
 ]
 WEIGHT = [
-    ((3, 4, 2), "verilator"),
+    ((4, 6, 2), "verilator"),
     ((4, 8, 4), "icarus"),
     ((5, 3, 1), "icarus"),
     ((6, 3, 3), "icarus"),

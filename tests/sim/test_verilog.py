@@ -240,6 +240,12 @@ def test_play_refuses_unknown_ports():
     convert(component, name="used")  # Amaranth warns of components never used
 
 
+def test_runtime_library_is_not_compiled_again():
+    """It takes longer than most designs."""
+    simulation = build("module tiny(input clk); endmodule", top="tiny")
+    assert "verilated.cpp" not in (simulation.folder / "build.log").read_text()
+
+
 def test_failed_build_names_its_log(tmp_path, monkeypatch):
     monkeypatch.setenv("WEFT_CACHE", str(tmp_path))
     with pytest.raises(RefusedError) as caught:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from weft.boards.registry import find_board
+from weft.commands.compile import compile_for_board
 from weft.compiler.calibrate import calibrate
-from weft.compiler.compile import compile_network, problems_of
+from weft.compiler.compile import problems_of
 from weft.compiler.float_graph import FloatGraph
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.quantize import quantize
-from weft.console import say
+from weft.console import say, wrap
 from weft.errors import Problem, UnsupportedError
 
 
@@ -43,7 +44,9 @@ class Checked:
         count = len(self.problems)
         say(f"{self.model} does not run on {self.target}: {count} problem{'s' * (count > 1)}")
         for problem in self.problems:
-            say(f"\n{problem.op} {problem.node!r}\n  {problem.reason}\n  -> {problem.remedy}")
+            say(f"\n{problem.op} {problem.node!r}")
+            say(wrap(problem.reason, "  "))
+            say(wrap(problem.remedy, "  -> "))
 
 
 def check(model: Path, board: str | None = None) -> Checked:
@@ -67,7 +70,7 @@ def check(model: Path, board: str | None = None) -> Checked:
         network = quantize(graph, scales)
         if chosen is None:
             return Checked(str(model), target, tuple(problems_of(network)))
-        compile_network(network, chosen.config)
+        compile_for_board(network, chosen)
     except UnsupportedError as error:
         return Checked(str(model), target, error.problems)
     return Checked(str(model), target, ())

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from weft.boards.registry import find_board
+from weft.boards.board import Board
+from weft.boards.registry import BOARDS, find_board
 from weft.commands.summary import show_summary, summarize
-from weft.compiler.compile import compile_network, fit
+from weft.compiler.compile import compile_network, fit, problems_of
 from weft.compiler.network import Network
 from weft.compiler.program import Program
 from weft.console import say, step
-from weft.errors import InputError
-from weft.hw.config import Config
+from weft.errors import InputError, Problem, UnsupportedError
+from weft.hw.config import Config, Space
 from weft.hw.verilog import to_verilog
-from weft.models import SUMMARY, VERILOG, make_folder, read_network
+from weft.models import SUMMARY, VERILOG, filling, naming, read_network
+
+#: Multipliers that an array may have; Verilog for more takes minutes to make.
+LARGEST_ARRAY = 1024
+
+#: Memories that a smaller network would fit into, as problems name them.
+_DEEP = tuple(space.name.lower() for space in Space if space is not Space.TABLE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,22 +79,61 @@ def compile_model(
         raise InputError("give either a board or an array shape to compile for")
     chosen = None if board is None else find_board(board)
     network = read_network(model)
-    with step(f"compiling {network.name}"):
+    with step(f"compiling {network.name}"), naming(str(model)):
         if chosen is not None:
-            program = compile_network(network, chosen.config)
+            program = compile_for_board(network, chosen)
         else:
             assert array is not None
             program = compile_for_array(network, array)
         verilog = to_verilog(program.config, program.digest)
     summary = summarize(program, model, None if chosen is None else chosen.name)
-    make_folder(folder)
-    (folder / VERILOG).write_text(verilog)
-    (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
-    program.save(folder)
+    with filling(folder):
+        (folder / VERILOG).write_text(verilog)
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+        program.save(folder)
     return Compiled(program, folder, summary)
+
+
+def compile_for_board(network: Network, board: Board) -> Program:
+    """Compile for a board's configuration, or say on which boards the network does fit.
+
+    Raises
+    ------
+    UnsupportedError
+        With everything that is too small, or cannot run on any board.
+    """
+    try:
+        return compile_network(network, board.config)
+    except UnsupportedError as error:
+        if problems_of(network):
+            raise
+        others = [other.name for other in BOARDS.values() if _fits(network, other)]
+        problems = [replace(problem, remedy=_remedy(problem, others)) for problem in error.problems]
+        raise UnsupportedError(network.name, problems) from None
+
+
+def _remedy(problem: Problem, others: list[str]) -> str:
+    if others:
+        return f"use --board {' or '.join(others)}, where the network fits"
+    if problem.node in _DEEP:
+        return "no board here has room for it; use a smaller network"
+    return problem.remedy
+
+
+def _fits(network: Network, board: Board) -> bool:
+    try:
+        compile_network(network, board.config)
+    except UnsupportedError:
+        return False
+    return True
 
 
 def compile_for_array(network: Network, array: tuple[int, int]) -> Program:
     """Compile for an array of rows x columns, with memories as deep as the network needs."""
     rows, columns = array
+    if rows * columns > LARGEST_ARRAY:
+        raise InputError(
+            f"an array of {rows} x {columns} has more than {LARGEST_ARRAY:,} multipliers, "
+            "the most that weft makes Verilog for; give a smaller one"
+        )
     return compile_network(network, fit(network, Config(rows=rows, columns=columns)))

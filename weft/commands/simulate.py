@@ -12,7 +12,15 @@ from weft.compiler.compile import macs
 from weft.compiler.edges import decode_outputs, encode_inputs
 from weft.console import say, step
 from weft.errors import InputError
-from weft.models import VERILOG, read_network, read_program, read_samples, write_samples
+from weft.models import (
+    VERILOG,
+    is_folder,
+    naming,
+    read_network,
+    read_program,
+    read_samples,
+    write_samples,
+)
 from weft.sim import golden
 
 #: The array a model is compiled for when nobody says.
@@ -28,7 +36,7 @@ class Simulated:
     level : str
     outputs : str
         The file they are in.
-    cycles : list of int, one per sample, or None where the level has none
+    cycles : list of int, one per sample, or None at the level golden
     multipliers : int or None
         INT8 multipliers of the array; None where the model was not compiled for one.
     macs : int
@@ -86,7 +94,7 @@ def simulate(
         The array to compile a model for; a folder has its own.
     """
     program = None
-    if source.is_dir():
+    if is_folder(source):
         if array:
             raise InputError(f"{source} is compiled for an array already; leave --array out")
         program = read_program(source)
@@ -94,19 +102,23 @@ def simulate(
     else:
         network = read_network(source)
         if level != "golden" or array:
-            program = compile_for_array(network, array or DEFAULT_ARRAY)
+            with naming(str(source)):
+                program = compile_for_array(network, array or DEFAULT_ARRAY)
     samples = read_samples(inputs, network)
     codes = encode_inputs(network, samples)
     with step(f"simulating {len(next(iter(codes.values())))} samples, level {level}") as running:
         if program is None:
             outputs, cycles = golden.run_network(network, codes), None
         else:
-            verilog = source / VERILOG if source.is_dir() else None
+            verilog = source / VERILOG if is_folder(source) else None
             result = run_level(
                 level, program, codes, simulator=simulator, verilog_path=verilog,
                 progress=running.progress,
             )  # fmt: skip
             outputs, cycles = result.outputs, result.cycles
+            if level == "program":  # it has no clock, but every cycle of it is known
+                count = sum(layer["cycles"] for layer in program.layers)
+                cycles = [count] * len(next(iter(codes.values())))
     write_samples(output, decode_outputs(network, outputs))
     work = macs(network)
     multipliers = program.config.multipliers if program else None
