@@ -20,7 +20,8 @@ def multipliers(component) -> Module:
         ports: dict[str, Any] = {}
         for name, vector in (("A", component.a), ("B", component.b)):
             value = Signal(_WIDTH, name=f"{name.lower()}_{index}")
-            m.d.comb += value.eq(vector.word_select(index, 8).as_signed())
+            # At the top of the operand: extending the sign instead would route it eleven times.
+            m.d.comb += value[_WIDTH - 8 :].eq(vector.word_select(index, 8))
             ports |= {f"i_{name}{bit}": value[bit] for bit in range(_WIDTH)}
             ports |= {f"i_SIGNED{name}": Const(1), f"i_SOURCE{name}": Const(0)}
             ports |= {f"p_REG_INPUT{name}_CLK": "CLK0", f"p_REG_INPUT{name}_CE": "CE0"}
@@ -36,5 +37,5 @@ def multipliers(component) -> Module:
             i_RST0=Const(0),
             **ports,
         )
-        m.d.comb += component.products.word_select(index, 16).eq(product)
+        m.d.comb += component.products.word_select(index, 16).eq(product[-16:])
     return m

@@ -39,7 +39,8 @@ def test_line_gives_what_entered_a_line_earlier(length, seed):
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "lanes", "window"), [(6, 3, 3, 2), (9, 3, 1, 3), (8, 4, 2, 2), (10, 2, 2, 2)]
+    ("rows", "columns", "lanes", "window"),
+    [(6, 3, 3, 2), (9, 3, 1, 3), (8, 4, 2, 2), (10, 2, 2, 2)],
 )
 @pytest.mark.parametrize("seed", range(2))
 def test_rows_meet_lines_and_taps(rows, columns, lanes, window, seed):
