@@ -22,7 +22,7 @@ BOARD = Board(
         program_depth=1024,
         tables=8,
     ),
-    target_mhz=50,
+    target_mhz=70,
     leds=(0, 1),
     bitstream=".bit",
     flash_tool="openFPGALoader",
