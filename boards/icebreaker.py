@@ -24,7 +24,7 @@ BOARD = Board(
         program_depth=256,
         tables=2,
     ),
-    target_mhz=30,
+    target_mhz=27,
     leds=(0, 1),
     bitstream=".bin",
     flash_tool="iceprog",

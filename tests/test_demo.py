@@ -8,8 +8,10 @@ from weft.cli import main
 
 
 @pytest.mark.slow
-def test_demo(tmp_path, capsys):
-    assert main(["demo", "-o", str(tmp_path / "demo"), "--json"]) == 0
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("board", ["icebreaker", "ulx3s-85f"])
+def test_demo(tmp_path, capsys, board):
+    assert main(["demo", "--board", board, "-o", str(tmp_path / "demo"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["images"] >= 100
     assert found["float_accuracy"] >= 0.97
