@@ -6,11 +6,11 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.decoder import fields_layout
 from weft.hw.delay import delay
 from weft.hw.isa import bits
-from weft.hw.memory import Bank
 from weft.hw.step import Next, Pixel
 
 #: A group on its way to the store. `skip`: beyond the tensor's channels, not stored.

@@ -15,12 +15,13 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.accumulate import Accumulator
 from weft.hw.array import Array
+from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config, Space
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
 from weft.hw.latency import drain, pipeline
-from weft.hw.memory import ActivationMemory, Bank, ParameterMemory, WeightMemory, bank_init
+from weft.hw.memory import ActivationMemory, ParameterMemory, WeightMemory, bank_init
 from weft.hw.ports import LoadWord
 from weft.hw.readback import ReadBack
 from weft.hw.requantize import Requantize

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.isa import bits, early_words, instruction_words, layout
-from weft.hw.memory import Bank
 
 
 def fields_layout(config: Config) -> data.StructLayout:

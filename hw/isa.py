@@ -19,8 +19,9 @@ are requantized and stored. Written as a program, with `@` the array's product::
 
 `source` starts at the field of that name and moves by ``source_<loop>`` whenever
 that loop steps (the loops inside it having returned to their start), modulo the
-memory's depth rounded up to a power of two; `target` likewise. At the start of every digit but the first the
-total is shifted left by 7: weights wider than 8 bits are digits in base 128.
+memory's depth rounded up to a power of two; `target` likewise. At the start of every
+digit but the first the total is shifted left by 7: weights wider than 8 bits are digits in
+base 128.
 With `peak` the total is the maximum of the sums instead. With `share` the source moves on
 by a word only after ``config.tiles_per_word`` tiles, which use the parts of the same word.
 

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config, Space
 from weft.hw.isa import bits
-from weft.hw.memory import Bank
 
 
 class ReadBack(wiring.Component):

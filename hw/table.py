@@ -7,10 +7,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits
-from weft.hw.memory import Bank
 
 
 class Tables(wiring.Component):

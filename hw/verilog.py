@@ -11,9 +11,9 @@ from importlib.metadata import version
 from amaranth.back import verilog
 from amaranth.lib import wiring
 
+from weft.hw.bank import PlainVerilog
 from weft.hw.config import Config
 from weft.hw.core import Core
-from weft.hw.memory import PlainVerilog
 
 #: Name of the top module; a submodule is called ``weft_core.<name>``.
 TOP = "weft_core"

@@ -13,10 +13,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits
-from weft.hw.memory import Bank
 
 
 class Line(wiring.Component):

@@ -7,10 +7,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.decoder import Decoder, fields_layout
 from weft.hw.isa import LATE, Instruction, encode, instruction_words, layout
-from weft.hw.memory import Bank
 
 CONFIGS = [
     Config(rows=4, columns=4, activation_depth=300),

@@ -5,9 +5,9 @@ import pytest
 from weft.hw import latency
 from weft.hw.accumulate import Accumulator
 from weft.hw.array import Array
+from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config
-from weft.hw.memory import Bank
 from weft.hw.requantize import Requantize
 from weft.hw.store import Store
 from weft.hw.table import Tables

@@ -5,8 +5,9 @@ import pytest
 from blocks import play
 from numpy.testing import assert_array_equal
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config, Space
-from weft.hw.memory import ActivationMemory, Bank, ParameterMemory, WeightMemory
+from weft.hw.memory import ActivationMemory, ParameterMemory, WeightMemory
 
 CYCLES = 1500
 ACTIVATION = [  # rows, columns, lanes, simulator

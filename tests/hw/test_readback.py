@@ -7,8 +7,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config
-from weft.hw.memory import Bank
 from weft.hw.readback import ReadBack
 
 
