@@ -224,7 +224,7 @@ class Device:
         RefusedError
             If the board is not the program's, does not answer, or its core is stuck.
         """
-        samples = _check_inputs(program, inputs)
+        samples = program.check_inputs(inputs)
         self.load(program, progress=progress)
         addresses = program.output_addresses()
         collected: dict[str, list[np.ndarray]] = {name: [] for name in program.core_outputs}
@@ -368,27 +368,6 @@ class Device:
             f"the board on {name} refused {command.name} ({known}); "
             "its bitstream is of another version of weft: build and flash it again"
         )
-
-
-def _check_inputs(program: Program, inputs: Mapping[str, np.ndarray]) -> int:
-    counts = set()
-    for name in program.core_inputs:
-        if name not in inputs:
-            raise InputError(f"input tensor {name!r} is missing")
-        array = inputs[name]
-        place = program.placements[name]
-        shape = (place.height, place.width, place.channels)
-        if array.ndim != 4 or array.shape[1:] != shape or array.dtype != np.int8:
-            raise InputError(
-                f"input tensor {name!r} must be int8 of shape (N, {', '.join(map(str, shape))}), "
-                f"not {array.dtype} of shape {array.shape}"
-            )
-        counts.add(len(array))
-    if len(counts) != 1 or counts == {0}:
-        raise InputError(
-            f"inputs must have one number of samples, at least 1, not {sorted(counts)}"
-        )
-    return counts.pop()
 
 
 def _runs(words: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:

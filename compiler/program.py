@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from weft.compiler.network import Network
+from weft.errors import InputError
 from weft.hw.config import Config, Space
 from weft.hw.isa import Instruction, decode, instruction_words
 
@@ -93,6 +94,41 @@ class Program:
             else port.tensor
             for port in self.network.outputs
         ]
+
+    def check_inputs(self, inputs: Mapping[str, np.ndarray]) -> int:
+        """Number of samples in `inputs`: int8 arrays (N, H, W, C) by tensor name.
+
+        Raises
+        ------
+        InputError
+            If a tensor is missing, not int8 or of another shape, if the tensors disagree
+            about N, or N is 0.
+        """
+        names = self.core_inputs
+        for name in names:
+            if name not in inputs:
+                raise InputError(
+                    f"the inputs lack tensor {name!r}; the program takes {', '.join(names)}"
+                )
+            array = inputs[name]
+            if array.dtype != np.int8 or array.ndim != 4:
+                raise InputError(
+                    f"input {name!r} must be an int8 array of shape (N, H, W, C), "
+                    f"not {array.dtype} of shape {array.shape}"
+                )
+            place = self.placements[name]
+            shape = (place.height, place.width, place.channels)
+            if array.shape[1:] != shape:
+                raise InputError(
+                    f"a sample of input {name!r} has shape {array.shape[1:]}, "
+                    f"and the program takes {shape}"
+                )
+        counts = {len(inputs[name]) for name in names}
+        if len(counts) > 1:
+            raise InputError("the input tensors have different numbers of samples")
+        if counts == {0}:
+            raise InputError("the inputs have no samples; give at least one")
+        return counts.pop()
 
     def load_words(self) -> np.ndarray:
         """Writes that load all images, in order: array of `LOAD_WORD`."""

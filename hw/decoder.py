@@ -69,9 +69,8 @@ class Decoder(wiring.Component):
         early = early_words(self.config)
 
         draining = Signal(range(self.drain + 1))
-        ending = Signal()
         with m.If(self.done):
-            m.d.sync += [draining.eq(self.drain), ending.eq(self.fields.end)]
+            m.d.sync += draining.eq(self.drain)
         with m.Elif(draining != 0):
             m.d.sync += draining.eq(draining - 1)
 

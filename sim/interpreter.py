@@ -155,7 +155,7 @@ def _weight_index(ins: Instruction, turns: Mapping[str, int]) -> np.ndarray:
 def run(program: Program, inputs: Mapping[str, np.ndarray]) -> RunResult:
     """Runs every sample: int8 arrays (N, H, W, C) by tensor name, in and out."""
     machine = Machine(program)
-    count = len(next(iter(inputs.values())))
+    count = program.check_inputs(inputs)
     samples = []
     for sample in range(count):
         for name in program.core_inputs:

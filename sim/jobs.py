@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -34,38 +34,10 @@ class Job:
 
     program: Program
     inputs: Mapping[str, np.ndarray]
+    samples: int = field(init=False)
 
     def __post_init__(self) -> None:
-        names = self.program.core_inputs
-        missing = [name for name in names if name not in self.inputs]
-        if missing:
-            raise InputError(
-                f"the inputs lack tensor {missing[0]!r}; the program takes {', '.join(names)}"
-            )
-        for name in names:
-            array = self.inputs[name]
-            if array.dtype != np.int8 or array.ndim != 4:
-                raise InputError(
-                    f"input {name!r} must be an int8 array of shape (N, H, W, C), "
-                    f"not {array.dtype} of shape {array.shape}"
-                )
-            place = self.program.placements[name]
-            shape = (place.height, place.width, place.channels)
-            if array.shape[1:] != shape:
-                raise InputError(
-                    f"a sample of input {name!r} has shape {array.shape[1:]}, "
-                    f"and the program takes {shape}"
-                )
-        counts = {len(self.inputs[name]) for name in names}
-        if len(counts) > 1:
-            raise InputError("the input tensors have different numbers of samples")
-        if counts == {0}:
-            raise InputError("the inputs have no samples; give at least one")
-
-    @cached_property
-    def samples(self) -> int:
-        """Number of samples."""
-        return len(self.inputs[self.program.core_inputs[0]])
+        self.samples = self.program.check_inputs(self.inputs)
 
     @cached_property
     def load(self) -> np.ndarray:

@@ -549,3 +549,16 @@ def test_samples_far_beyond_the_calibration_saturate_quietly(capfd, files, tmp_p
     command = ["simulate", str(files / "array"), "--inputs", str(tmp_path / "x.npz")]
     assert main([*command, "-o", str(tmp_path / "y.npz")]) == 0
     assert "Warning" not in capfd.readouterr().err
+
+
+def test_the_core_of_another_configuration_is_refused(capsys, files, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(files / "array", folder)
+    core = folder / "weft_core.v"
+    core.write_text(core.read_text().replace("configuration digest: ", "configuration digest: 0"))
+    status, message = failure(
+        capsys, "simulate", folder, "--inputs", files / "x.npz", "--level", "verilog",
+        "-o", tmp_path / "y.npz",
+    )  # fmt: skip
+    assert status == 2
+    assert "weft_core.v is not the core of configuration" in message

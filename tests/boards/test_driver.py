@@ -151,14 +151,14 @@ def test_nothing_there():
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        ({}, "input tensor 'x' is missing"),
+        ({}, "the inputs lack tensor 'x'; the program takes x"),
         (
             {"x": np.zeros((1, 4, 3, 4), np.int8)},
-            "input tensor 'x' must be int8 of shape (N, 4, 3, 5), not int8 of shape (1, 4, 3, 4)",
+            "a sample of input 'x' has shape (4, 3, 4), and the program takes (4, 3, 5)",
         ),
         (
             {"x": np.zeros((0, 4, 3, 5), np.int8)},
-            "inputs must have one number of samples, at least 1, not [0]",
+            "the inputs have no samples; give at least one",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from weft.compiler.program import Program
+from weft.errors import InputError
 from weft.sim import golden, interpreter, rtl
 from weft.sim.golden import RunResult
 from weft.sim.verilog import engine as verilog
@@ -51,7 +52,26 @@ def run_level(
         case "rtl":
             return rtl.run(program, inputs, progress=progress)
         case "verilog":
+            if verilog_path is not None:
+                _check_core(verilog_path, program)
             return verilog.run(
                 program, inputs, simulator=simulator, verilog_path=verilog_path, progress=progress
             )
     raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
+
+
+def _check_core(path: Path, program: Program) -> None:
+    """Refuse Verilog whose header names another configuration than the program's.
+
+    A compilation that was cut short leaves such a pair. What cannot be read is refused where
+    it is used.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return
+    if f"configuration digest: {program.config.digest}\n" not in text:
+        raise InputError(
+            f"{path} is not the core of configuration {program.config.digest}, for which the "
+            "program beside it was made; compile the model again"
+        )
