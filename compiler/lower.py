@@ -215,13 +215,12 @@ def _add(lowering: Lowering, node: Add) -> Iterator[Pass]:
     target = lowering.target(node)
     channels = target.shape[2]
     factors = [sign << left for sign, left in zip(node.signs, node.left, strict=True)]
-    if node.shift > 31:
-        raise LoweringError(*_too_far(node.shift))
+    kernel = np.concatenate([_identity(channels) * factor for factor in factors], axis=1)
+    kernel, bias, shift = _shifts(node.requantize, kernel, _zeros(channels))
     yield Pass(
-        name=node.name, sources=node.inputs, target=target.name,
-        kernel=np.concatenate([_identity(channels) * factor for factor in factors], axis=1),
-        bias=_zeros(channels), shift=_zeros(channels) + node.shift, count=target.shape[:2],
-        low=node.low, high=node.high,
+        name=node.name, sources=node.inputs, target=target.name, kernel=kernel,
+        bias=bias, shift=shift, count=target.shape[:2],
+        low=node.requantize.low, high=node.requantize.high,
     )  # fmt: skip
 
 

@@ -34,27 +34,32 @@ class Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Requantize:
-    """From an accumulator to a code: scale, add the zero point, clamp.
+class Scaling:
+    """A real factor in integers: how an accumulator is made smaller, or larger.
 
     Parameters
     ----------
-    shift : int32 array, shape (channels,)
+    shift : int32 array, shape (channels,) or (1,)
         With ``rounding="shift"``: divide by 2**shift, ties away from zero.
         Otherwise TFLite's shift (positive is to the left) beside `multiplier`.
-    multiplier : int32 array, shape (channels,), or None
+    multiplier : int32 array of the same shape, or None
         TFLite's 31-bit multiplier; None exactly when ``rounding="shift"``.
-    zero_point, low, high : int
-        Added after scaling; then the result is clamped to [low, high].
     rounding : str
+        "double" and "single" are the two ways TFLite's kernels multiply: `docs/arithmetic.md`.
     """
 
     shift: np.ndarray
     multiplier: np.ndarray | None = None
+    rounding: Rounding = "shift"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Requantize(Scaling):
+    """From an accumulator to a code: scale, add `zero_point`, clamp to [`low`, `high`]."""
+
     zero_point: int = 0
     low: int = -128
     high: int = 127
-    rounding: Rounding = "shift"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,17 +143,51 @@ class MaxPool(Node):
 
 @dataclass(frozen=True, eq=False)
 class Add(Node):
-    """Sum of two tensors of one shape whose scales are powers of two.
+    """Sum or difference of two tensors, each first brought to a common scale.
 
-    ``round((sign0 * a << left[0]) + (sign1 * b << left[1])) / 2**shift)``, ties away from zero,
-    then clamp; zero points are 0. A subtraction has sign -1 on its second operand.
+    ``requantize(sum(sign[i] * scaling[i]((x[i] - zero_point[i]) << left[i]) for i in (0, 1)))``
+
+    With power-of-two scales there are no `scalings`: the operands are shifted to the finer
+    scale exactly, and only the sum is rounded. TFLite's ADD and SUB shift both by 20 and
+    scale each before it adds. A subtraction has sign -1 on its second operand. An operand
+    of shape (1, 1, 1), (1, 1, C) or (H, W, 1) is repeated.
     """
 
     left: tuple[int, int]
-    shift: int
+    requantize: Requantize
     signs: tuple[int, int] = (1, 1)
-    low: int = -128
-    high: int = 127
+    scalings: tuple[Scaling, Scaling] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Mul(Node):
+    """Product of two tensors: ``requantize((x[0] - zero_point[0]) * (x[1] - zero_point[1]))``.
+
+    An operand of shape (1, 1, 1), (1, 1, C) or (H, W, 1) is repeated.
+    """
+
+    requantize: Requantize
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(Node):
+    """TFLite's MEAN over height, width or both: ``requantize(sum(x - input_zero_point))``.
+
+    `axes` are 0 (H) and 1 (W); the output has size 1 there.
+    """
+
+    axes: tuple[int, ...]
+    requantize: Requantize
+
+
+@dataclass(frozen=True, eq=False)
+class Rescale(Node):
+    """The same values at another scale: ``requantize(x - input_zero_point)``.
+
+    TFLite's QUANTIZE from int8 to int8, and RELU and RELU6 as operators of their own.
+    """
+
+    requantize: Requantize
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,10 +243,13 @@ class Permute(Node):
 
 @dataclass(frozen=True, eq=False)
 class Softmax(Node):
-    """TFLite's integer SOFTMAX over the channels of a (1, 1, C) tensor, beta 1.
+    """TFLite's integer SOFTMAX over the channels of every pixel.
 
     Runs in the host, at the network's edge only; output scale 1/256, zero point -128.
+    `beta` multiplies the input's scale.
     """
+
+    beta: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +268,8 @@ class Port:
         ``"float32"``: quantized or dequantized in the host; ``"int8"``: codes.
     order : int64 array or None
         ``file.flat[i] == tensor.flat[order[i]]`` for one sample; None is the identity.
+    number : int or None
+        The tensor's index in a TFLite file.
     """
 
     name: str
@@ -233,14 +277,32 @@ class Port:
     shape: tuple[int, ...]
     dtype: Literal["float32", "int8"] = "float32"
     order: np.ndarray | None = None
+    number: int | None = None
 
 
 @dataclass(eq=False)
 class Network:
-    """An integer graph; `nodes` are in execution order."""
+    """An integer graph.
+
+    Parameters
+    ----------
+    name : str
+    tensors : dict of name to Tensor
+        In the order in which they are made.
+    nodes : list of Node
+        In execution order.
+    inputs, outputs : list of Port
+    constants : dict of tensor name to int8 array (H, W, C)
+        Tensors that are known beforehand: operands of Add and Mul. They are in `tensors` too.
+    activations : list of Port
+        Every activation of the model's file by the name it has there, inputs and outputs
+        included, with codes as they are ("int8"): what layers are compared by.
+    """
 
     name: str
     tensors: dict[str, Tensor] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    activations: list[Port] = field(default_factory=list)

@@ -17,8 +17,9 @@ _CLASSES = {
     cls.__name__: cls
     for cls in (
         graph.Add, graph.AveragePool, graph.Concat, graph.Conv2D, graph.FullyConnected,
-        graph.MaxPool, graph.Network, graph.Pad, graph.Permute, graph.Port, graph.Requantize,
-        graph.Slice, graph.Softmax, graph.Table, graph.Tensor,
+        graph.MaxPool, graph.Mean, graph.Mul, graph.Network, graph.Pad, graph.Permute,
+        graph.Port, graph.Requantize, graph.Rescale, graph.Scaling, graph.Slice, graph.Softmax,
+        graph.Table, graph.Tensor,
     )
 }  # fmt: skip
 

@@ -269,9 +269,9 @@ def clip_limits(builder: QdqBuilder, name: str, low: float | None, high: float |
 
 
 def _limits(node: integer.Node) -> tuple[int, int]:
-    if isinstance(node, integer.Conv2D | integer.FullyConnected):
+    if isinstance(node, integer.Conv2D | integer.FullyConnected | integer.Add):
         return node.requantize.low, node.requantize.high
-    if isinstance(node, integer.Add | integer.AveragePool | integer.MaxPool):
+    if isinstance(node, integer.AveragePool | integer.MaxPool):
         return node.low, node.high
     return -128, 127
 

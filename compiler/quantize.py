@@ -170,9 +170,8 @@ class _Maker:
         return integer.Add(
             **_names(fused.node),
             left=(common - one, common - two),
-            shift=common - made,
+            requantize=integer.Requantize(np.array([common - made]), **self._clamp(fused)),
             signs=(int(first), int(second)),
-            **self._clamp(fused),
         )
 
     def _table(self, fused: FusedNode) -> integer.Node:

@@ -302,7 +302,7 @@ def _add(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
         (sign * x.astype(np.int64)) << left
         for x, sign, left in zip(xs, node.signs, node.left, strict=True)
     )
-    return clamp(divide_power(_fitting_int32(node, a + b), node.shift), node.low, node.high)
+    return requantize(_fitting_int32(node, a + b), node.requantize)
 
 
 def _table(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:

@@ -287,7 +287,7 @@ def test_everything_that_is_too_small_is_named():
 
 def test_nodes_that_no_configuration_can_run():
     nodes = [convolution(weights(6, 1, 1, 4), shift=40), Softmax("s", ("b",), "d"),
-             Add("e", ("d", "d"), "f", (0, 0), 0)]  # fmt: skip
+             Add("e", ("d", "d"), "f", (0, 0), Requantize(np.array([0])))]  # fmt: skip
     network = make(nodes, {name: (1, 1, 4 if name == "a" else 6) for name in "abdf"})
     expected = [str(problem) for problem in problems_of(network)]
     assert [text.split(":")[0] for text in expected] == ["Conv2D 'c'", "Softmax 's'"]
@@ -316,7 +316,7 @@ def test_a_problem_of_several_instructions_is_named_once():
 
 
 def test_weights_wider_than_the_digits():
-    network = make([Add("s", ("a", "b"), "c", (0, 29), 29)], dict.fromkeys("abc", (1, 1, 4)))
+    network = make([Add("s", ("a", "b"), "c", (0, 29), Requantize(np.array([29])))], dict.fromkeys("abc", (1, 1, 4)))
     found = str(problems_of(network)[0])
     assert found == (
         "pass 's': its weights are wider than 28 bits; "

@@ -144,7 +144,7 @@ def test_zero_points(zero_point):
 
 def test_zero_point_of_a_dense_layer():
     weights = WEIGHTS.reshape(6, 24)
-    node = FullyConnected("f", ("a",), "b", weights, BIAS, Requantize(np.full(6, 8), None, -3))
+    node = FullyConnected("f", ("a",), "b", weights, BIAS, Requantize(np.full(6, 8), zero_point=-3))
     assert_golden(make([node], {"a": (3, 2, 4), "b": (1, 1, 6)}, a=11, b=-3))
 
 
@@ -179,7 +179,7 @@ def test_temporary_does_not_replace_a_tensor():
     nodes = [
         MaxPool("m", ("a",), "b/1", (1, 1)),
         Concat("c", ("b/1", "d"), "b", 2, (0, 0)),
-        Add("e", ("b/1", "b/1"), "f", (0, 0), 0),
+        Add("e", ("b/1", "b/1"), "f", (0, 0), Requantize(np.array([0]))),
     ]
     network = make(nodes, shapes)
     network.outputs.append(Port("b/1", "b/1", shapes["b/1"], "int8"))
@@ -209,7 +209,7 @@ def test_average_pool_takes_a_pass_for_each_rectangle():
 
 
 def test_subtraction_of_the_lowest_code():
-    node = Add("s", ("a", "d"), "b", (1, 0), 1, signs=(1, -1))
+    node = Add("s", ("a", "d"), "b", (1, 0), Requantize(np.array([1])), signs=(1, -1))
     network = make([node], {"a": (1, 2, 1), "d": (1, 2, 1), "b": (1, 2, 1)})
     low, high = np.full((1, 1, 2, 1), -128, np.int8), np.full((1, 1, 2, 1), 127, np.int8)
     for a, d in ((low, high), (high, low), (low, low)):
@@ -285,7 +285,7 @@ FAR = "it shifts by 32, and the requantizer by 31 at the most; give its output a
 def test_shift_too_far():
     network = make([convolution(shift=32)], {"a": (3, 2, 4), "b": (1, 1, 6)})
     assert problem(network) == f"Conv2D 'c': {FAR}"
-    sum_of_two = Add("s", ("a", "a"), "b", (0, 0), 32)
+    sum_of_two = Add("s", ("a", "a"), "b", (0, 0), Requantize(np.array([32])))
     assert problem(make([sum_of_two], {"a": (1, 1, 4), "b": (1, 1, 4)})) == f"Add 's': {FAR}"
 
 

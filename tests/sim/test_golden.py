@@ -294,7 +294,7 @@ def test_quantize_multiplier(factor, m, s):
 
 
 def test_shift_below_minus_31_multiplies_by_zero():
-    rq = Requantize(np.array([-32]), np.array([2**31 - 1]), 7, rounding="double")
+    rq = Requantize(np.array([-32]), np.array([2**31 - 1]), "double", zero_point=7)
     assert golden.requantize(np.array([[-(2**31)]]), rq).item() == 7
 
 
@@ -305,7 +305,7 @@ def test_roundings_equal_python_integers(seed):
     for rounding, lowest in (("shift", 0), ("double", -31), ("single", -31)):
         shift = rng.integers(lowest, 31, 400)
         m = None if rounding == "shift" else rng.integers(2**30, 2**31, 400)
-        rq = Requantize(shift, m, 3, -100, 101, rounding)
+        rq = Requantize(shift, m, rounding, zero_point=3, low=-100, high=101)
         expected = [ref_requantize(int(a), rq, c) for c, a in enumerate(acc)]
         assert golden.requantize(acc, rq).tolist() == expected
 
@@ -325,7 +325,7 @@ def test_average_left():
 
 
 def test_add_aligns_then_rounds_once():
-    network = one_node(Add("a", ("x", "x"), "y", (3, 0), 4, (1, -1)), (1, 1, 4), (1, 1, 4))
+    network = one_node(Add("a", ("x", "x"), "y", (3, 0), Requantize(np.array([4])), (1, -1)), (1, 1, 4), (1, 1, 4))
     x = np.array([8, -8, 127, 1], np.int8).reshape(1, 1, 1, 4)  # 7x / 16
     assert golden.run_network(network, {"x": x})["y"].reshape(-1).tolist() == [4, -4, 56, 0]
 
@@ -540,7 +540,7 @@ def test_unfit_inputs(inputs, message):
 
 
 def test_samples_must_agree():
-    network = one_node(Add("a", ("x", "z"), "y", (0, 0), 0), (1, 1, 1), (1, 1, 1))
+    network = one_node(Add("a", ("x", "z"), "y", (0, 0), Requantize(np.array([0]))), (1, 1, 1), (1, 1, 1))
     network.tensors["z"] = Tensor("z", (1, 1, 1), 1.0)
     network.inputs.append(Port("z", "z", (1,), "int8"))
     inputs = {"x": np.zeros((2, 1, 1, 1), np.int8), "z": np.zeros((3, 1, 1, 1), np.int8)}
