@@ -43,7 +43,8 @@ def load_arrays(
     InputError
         One sentence that names file, array, what was expected and what was found.
     """
-    arrays = _read(Path(path))
+    name = Path(path).with_suffix(".npz").name
+    arrays = read_arrays(path, f"save the samples with numpy.savez({name!r}, {KEY}=samples)")
     result = {}
     for name, shape in expected.items():
         key = name if name in arrays else KEY
@@ -67,9 +68,14 @@ def load_arrays(
 
 
 def check_array(array: np.ndarray, shape: tuple[int, ...], dtype: str, where: str) -> np.ndarray:
-    """`array` as (N, *shape) of `dtype`, or an InputError that starts with `where`."""
+    """`array` as (N, *shape) of `dtype`, or an InputError that starts with `where`.
+
+    Where a sample begins with an axis of 1, as a batch in TFLite's files, it may be left out.
+    """
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise InputError(f"{where} has dtype {array.dtype}; convert it to {dtype}")
+    if shape[:1] == (1,) and array.shape[1:] == tuple(shape[1:]):
+        array = array[:, np.newaxis]
     if array.ndim != len(shape) + 1 or array.shape[1:] != tuple(shape):
         found = " x ".join(str(size) for size in array.shape) or "a single number"
         remedy = (
@@ -111,8 +117,15 @@ def _cast(array: np.ndarray, dtype: str, where: str) -> np.ndarray:
     return cast
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    remedy = f"save the samples with numpy.savez({path.with_suffix('.npz').name!r}, {KEY}=samples)"
+def read_arrays(path: str | Path, remedy: str) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file; `remedy` says how to save one.
+
+    Raises
+    ------
+    InputError
+        If it is no such file, or damaged.
+    """
+    path = Path(path)
     try:
         # numpy.load leaves a file open that it opened itself and cannot read.
         with _open(path) as file:

@@ -16,7 +16,7 @@ from weft.compiler.program import Placement, Program
 from weft.compiler.schedule import MAX_DIGITS, Schedule
 from weft.compiler.verify_program import verify
 from weft.errors import Problem, UnsupportedError
-from weft.hw.config import Config, Space
+from weft.hw.config import MULTIPLIER_BITS, Config, Space
 from weft.hw.isa import Instruction, encode, instruction_words
 
 #: Depths for finding out what a network needs; addresses of 20 bits still fit an instruction.
@@ -25,11 +25,21 @@ _UNBOUNDED = 1 << 20
 
 @dataclass(frozen=True)
 class Needs:
-    """Rows of each memory that a network takes, and the accumulator width."""
+    """What of a configuration a network takes, beside the array's shape.
+
+    Parameters
+    ----------
+    rows : dict of Space to int
+        Rows of each memory.
+    tables, accumulator_bits, multiplier_bits, elementwise : int
+        As in a configuration.
+    """
 
     rows: dict[Space, int]
     tables: int
     accumulator_bits: int
+    multiplier_bits: int
+    elementwise: int
 
 
 def compile_network(network: Network, config: Config) -> Program:
@@ -51,23 +61,40 @@ def compile_network(network: Network, config: Config) -> Program:
 
 def problems_of(network: Network) -> list[Problem]:
     """What no configuration could mend."""
-    return _Plan(network, _unbounded(Config(rows=8, columns=8))).problems
+    config = Config(rows=8, columns=8, multiplier_bits=multiplier_bits(network))
+    return _Plan(network, _unbounded(config)).problems
+
+
+def multiplier_bits(network: Network) -> int:
+    """0 where every scale of a network is a power of two, else TFLite's 31."""
+    scalings = (
+        scaling
+        for node in network.nodes
+        for scaling in (getattr(node, "requantize", None), *(getattr(node, "scalings", None) or ()))
+    )
+    shifts = all(scaling is None or scaling.rounding == "shift" for scaling in scalings)
+    return 0 if shifts else MULTIPLIER_BITS
 
 
 def fit(network: Network, config: Config) -> Config:
-    """`config` with the memory depths, tables and accumulator width that a network needs.
+    """`config` with the memory depths and parts that a network needs.
+
+    A multiplier that `config` has stays as wide as it is.
 
     Raises
     ------
     UnsupportedError
         If no depths would do.
     """
-    plan = _Plan(network, _unbounded(config))
+    bits = config.multiplier_bits or multiplier_bits(network)
+    plan = _Plan(network, _unbounded(replace(config, multiplier_bits=bits)))
     if plan.problems:
         raise UnsupportedError(network.name, plan.problems)
     needs = plan.needs()
     fitted = replace(
         config,
+        multiplier_bits=bits,
+        elementwise=needs.elementwise,
         accumulator_bits=needs.accumulator_bits,
         activation_depth=needs.rows[Space.ACTIVATION],
         weight_depth=needs.rows[Space.WEIGHT],
@@ -104,6 +131,7 @@ def _unbounded(config: Config) -> Config:
         parameter_depth=_UNBOUNDED,
         program_depth=_UNBOUNDED,
         tables=256,
+        elementwise=1,
     )
 
 
@@ -113,7 +141,7 @@ class _Plan:
     def __init__(self, network: Network, config: Config):
         self.config = config
         self.network = network
-        lowering = Lowering(network, lanes=config.lanes)
+        lowering = Lowering(network, config)
         self.problems = list(lowering.problems)
         self.passes: list[Pass] = lowering.passes
         self.schedule = Schedule(config)
@@ -171,6 +199,8 @@ class _Plan:
             },
             tables=len(self.schedule.tables),
             accumulator_bits=max(16, *(step.accumulator_bits for step in self.passes)),
+            multiplier_bits=multiplier_bits(self.network),
+            elementwise=int(any(step.pair is not None for step in self.passes)),
         )
 
     def misfits(self) -> list[Problem]:

@@ -19,10 +19,11 @@ def images(schedule: Schedule) -> dict[Space, np.ndarray]:
         for index, instruction in enumerate(schedule.instructions)
     ]
     weights = np.array(schedule.weights, np.int8).reshape(-1, config.multipliers)
-    parameters = np.zeros((len(schedule.parameters), config.lanes, 2), "<i4")
-    for row, (bias, shift) in enumerate(schedule.parameters):
-        parameters[row, :, 0] = bias
-        parameters[row, :, 1] = shift
+    parameters = np.zeros((len(schedule.parameters), config.lanes, config.parameter_words), "<i4")
+    for row, fields in enumerate(schedule.parameters):
+        for word, values in enumerate(fields):
+            # A factor of exactly 1 is 2**31.
+            parameters[row, :, word] = values.astype(np.uint32).view("<i4")
     tables = np.array(schedule.tables, np.int8).reshape(-1, 1)
     result = {
         Space.PROGRAM: np.array(program, "<u4").reshape(-1, 1).view(np.uint8),

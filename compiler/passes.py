@@ -12,6 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from weft.hw.isa import Elementwise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two activations made one value: see `weft.hw.isa`.
+
+    Parameters
+    ----------
+    operation : Elementwise
+    zero_points : (int, int)
+    multiplier, shift : int
+        Scale of the second operand of a sum, as TFLite writes it; the shift is to the right.
+    """
+
+    operation: Elementwise
+    zero_points: tuple[int, int]
+    multiplier: int = 0
+    shift: int = 0
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pass:
@@ -28,6 +48,13 @@ class Pass:
     kernel : int64 array, shape (kh, kw, source channels, result channels)
         Not limited to 8 bits: the scheduler splits wide values into digits.
     bias, shift : int64 arrays, shape (result channels,)
+        The shift is to the right; with a multiplier it may be negative, to the left.
+    multiplier : int64 array, shape (result channels,), optional
+        TFLite's 31-bit multipliers; without them the result is only shifted.
+    single : bool
+        Round once where something is multiplied, instead of twice.
+    pair : Pair, optional
+        What is made of the two activations that the sum then carries, ``256 * x0 + x1``.
     count : (rows, columns) of results
     origin : coordinates of the first window's corner in the source
     stride, dilation : (vertical, horizontal)
@@ -64,6 +91,9 @@ class Pass:
     low: int = -128
     high: int = 127
     peak: bool = False
+    multiplier: np.ndarray | None = None
+    single: bool = False
+    pair: Pair | None = None
     table: np.ndarray | None = None
 
     @property

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weft.compiler.passes import Pass
+from weft.compiler.passes import Pair, Pass
 from weft.compiler.program import Placement
 from weft.compiler.sweeps import Sweep, sweeps
-from weft.hw.config import Config
+from weft.hw.config import MULTIPLIER_BITS, Config
 from weft.hw.isa import Instruction, bits
 
 #: Digits that the instruction set can count.
@@ -30,7 +30,8 @@ class Schedule:
         How many tiles of weights each instruction added.
     weights : list of int8 array, shape (rows, columns)
         Tiles.
-    parameters : list of (bias, shift), int64 arrays of `lanes`
+    parameters : list of tuples of int64 arrays of `lanes`
+        Bias, multiplier where the configuration has one, and shift.
     tables : list of int8 array of 256
     """
 
@@ -39,7 +40,7 @@ class Schedule:
     names: list[str] = field(default_factory=list)
     new_tiles: list[int] = field(default_factory=list)
     weights: list[np.ndarray] = field(default_factory=list)
-    parameters: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    parameters: list[tuple[np.ndarray, ...]] = field(default_factory=list)
     tables: list[np.ndarray] = field(default_factory=list)
     _known: dict[bytes, int] = field(default_factory=dict)
 
@@ -74,15 +75,17 @@ class Schedule:
                 every_y=sweep.every[0],
                 every_x=sweep.every[1],
                 table=self._table(step.table),
+                single=int(step.single),
+                **_pair(step.pair, config),
             )
         )
         self.names.append(step.name)
         self.new_tiles.append(len(self.weights) - before)
-        bias, shift = (
+        fields = (
             _padded(values[sweep.first_channel :][: sweep.channels], sweep.tiles, config)
-            for values in (step.bias, step.shift)
+            for values in parameters(step, config)
         )
-        self.parameters.extend(zip(bias, shift, strict=True))
+        self.parameters.extend(zip(*fields, strict=True))
 
     def _weights(self, tiles: np.ndarray) -> int:
         """Address of tiles in the weight memory; equal ones are stored once."""
@@ -102,6 +105,29 @@ class Schedule:
         return len(self.tables)
 
 
+def parameters(step: Pass, config: Config) -> tuple[np.ndarray, ...]:
+    """What the parameter memory holds for each of a pass's channels, field by field."""
+    if not config.multiplier_bits:
+        return step.bias, step.shift
+    if step.multiplier is None:  # a factor of exactly 1
+        one = np.full(len(step.bias), 1 << config.multiplier_bits)
+        return step.bias, one, -step.shift
+    return step.bias, step.multiplier >> MULTIPLIER_BITS - config.multiplier_bits, -step.shift
+
+
+def _pair(pair: Pair | None, config: Config) -> dict[str, int]:
+    """Fields that say what is made of two activations."""
+    if pair is None:
+        return {}
+    return {
+        "elementwise": int(pair.operation),
+        "zero_0": pair.zero_points[0],
+        "zero_1": pair.zero_points[1],
+        "factor": pair.multiplier >> MULTIPLIER_BITS - config.multiplier_bits,
+        "factor_shift": pair.shift,
+    }
+
+
 def _source(
     step: Pass, sweep: Sweep, placements: Mapping[str, Placement], config: Config
 ) -> dict[str, int]:
@@ -114,17 +140,19 @@ def _source(
         along_y, along_x = (pixels * source.blocks for pixels in step.pixel_steps)
         stride_y = stride_x = 0
     step_y, step_x = step.dilation
-    words_kx = step_x * pixel
+    words_kx, words_digit = step_x * pixel, 0
     if len(step.sources) == 2:
         words_kx = placements[step.sources[1]].base - source.base
         step_x = 0
+    if sweep.alternate:
+        words_kx, words_digit = 0, words_kx
     digits, _, kh, kw, run = sweep.digits.shape[:5]
     turns = {
         "block": run, "kx": kw, "ky": kh, "digit": digits,
         "ox": sweep.count[1], "oy": sweep.count[0], "tile": sweep.tiles,
     }  # fmt: skip
     words = {
-        "block": 1, "kx": words_kx, "ky": step_y * row, "digit": 0,
+        "block": 1, "kx": words_kx, "ky": step_y * row, "digit": words_digit,
         "ox": along_x, "oy": along_y, "tile": sweep.tile_step,
     }  # fmt: skip
     # A loop's move takes back what the loops inside it have gone.

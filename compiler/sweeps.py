@@ -30,6 +30,8 @@ class Sweep:
         with `share`, from block ``first_block + t // tiles_per_word``.
     count, stride : (vertical, horizontal)
         Turns of the pixel loops, and how far they go in the source.
+    alternate : bool
+        Digits, not taps, go from the pass's first source to its second.
     window : bool
         The second path; `skip` and `every` are then as in an instruction.
     """
@@ -42,6 +44,7 @@ class Sweep:
     first_block: int = 0
     tile_step: int = 0
     share: bool = False
+    alternate: bool = False
     window: bool = False
     skip: tuple[int, int] = (0, 0)
     every: tuple[int, int] = (0, 0)
@@ -64,10 +67,15 @@ def sweeps(step: Pass, config: Config) -> Iterator[Sweep]:
         sharing = _sharing(tiles[at:], config)
         count = max(even, sharing)
         members = tiles[at : at + count]
+        planes = digits(np.stack([tile.weights for tile in members]))
+        alternate = len(step.sources) == 2 and _alternates(planes)
+        if alternate:
+            planes = np.stack([planes[0, :, :, :1], planes[1, :, :, 1:]])
         yield Sweep(
             first_channel=members[0].first,
             channels=sum(tile.channels for tile in members),
-            digits=digits(np.stack([tile.weights for tile in members])),
+            digits=planes,
+            alternate=alternate,
             count=step.count,
             stride=step.stride,
             first_block=members[0].block,
@@ -112,6 +120,11 @@ def _tiles(step: Pass, config: Config) -> Iterator[_Tile]:
         low, high = (int(used[0]), int(used[-1])) if len(used) else (0, 0)
         yield _Tile(first, channels, low, weights[:, :, low : high + 1])
         first += channels
+
+
+def _alternates(planes: np.ndarray) -> bool:
+    """Whether the first digit is of the first source alone, and the second of the second."""
+    return len(planes) == 2 and not planes[0, :, :, 1:].any() and not planes[1, :, :, :1].any()
 
 
 def _even(tiles: Sequence[_Tile], config: Config) -> tuple[int, int]:

@@ -116,11 +116,21 @@ def _memory_faults(program: Program, ins: Instruction, turns: dict[str, int]) ->
         yield f"reads parameter row {parameters - 1} of {sizes[Space.PARAMETER]}"
     else:
         rows = program.images[Space.PARAMETER][ins.parameter : parameters]
-        shifts = np.ascontiguousarray(rows).view("<i4")[:, 1::2]
-        if shifts.min() < 0 or shifts.max() > 31:
-            yield f"shifts by {shifts.min()} to {shifts.max()}, and the requantizer by 0 to 31"
+        yield from _parameter_faults(config, np.ascontiguousarray(rows).view("<i4"))
     if 256 * ins.table > sizes[Space.TABLE]:
         yield f"uses table {ins.table - 1} of {sizes[Space.TABLE] // 256}"
+
+
+def _parameter_faults(config: Config, rows: np.ndarray) -> Iterator[str]:
+    words = config.parameter_words
+    shifts = rows[:, words - 1 :: words]
+    low, high = (-31, 30) if config.multiplier_bits else (0, 31)
+    if shifts.min() < low or shifts.max() > high:
+        yield f"shifts by {shifts.min()} to {shifts.max()}, and the requantizer by {low} to {high}"
+    if config.multiplier_bits:
+        multipliers = rows[:, 1::words].astype(np.uint32)
+        if multipliers.max() > 1 << config.multiplier_bits:
+            yield f"multiplies by {multipliers.max()}, over 2**{config.multiplier_bits}"
 
 
 def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> Iterator[str]:

@@ -13,7 +13,11 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 #: Raised whenever the meaning of an instruction or of a memory's contents changes.
-FORMAT = 1
+FORMAT = 2
+
+
+#: Bits of TFLite's multipliers.
+MULTIPLIER_BITS = 31
 
 
 class Space(IntEnum):
@@ -46,7 +50,7 @@ class Config:
     weight_depth : int
         Tiles of ``rows * columns`` bytes.
     parameter_depth : int
-        Words with bias and shift for `lanes` output channels.
+        Words with bias, multiplier and shift for `lanes` output channels.
     program_depth : int
         32-bit words.
     tables : int
@@ -57,6 +61,13 @@ class Config:
         one cycle, in a column per channel.
     line_depth : int
         Longest padded image row that the second path can hold.
+    multiplier_bits : int
+        Width of the requantizer's multiplier. 0 leaves it out: then it only shifts, which is
+        all that power-of-two scales need. 31 computes TFLite's integers; fewer bits are cheaper,
+        and the compiler rounds a network's multipliers to them, so that results differ from
+        TFLite's.
+    elementwise : int
+        1 for sums of individually scaled activations and products of two, 0 to leave them out.
 
     Raises
     ------
@@ -75,6 +86,8 @@ class Config:
     tables: int = 1
     window: int = 0
     line_depth: int = 128
+    multiplier_bits: int = 0
+    elementwise: int = 0
 
     def __post_init__(self) -> None:
         sides = (self.rows, self.columns)
@@ -87,7 +100,7 @@ class Config:
             value = getattr(self, name)
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        for name in ("tables", "window"):
+        for name in ("tables", "window", "multiplier_bits", "elementwise"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name} must be an integer from 0, not {value!r}")
@@ -101,6 +114,12 @@ class Config:
                 f"lanes must divide the array's {self.rows} rows and {self.columns} columns, "
                 f"not {self.lanes!r}"
             )
+        if self.multiplier_bits > MULTIPLIER_BITS:
+            raise ValueError(
+                f"multiplier_bits must be from 0 to {MULTIPLIER_BITS}, not {self.multiplier_bits!r}"
+            )
+        if self.elementwise > 1:
+            raise ValueError(f"elementwise must be 0 or 1, not {self.elementwise!r}")
         if not 16 <= self.accumulator_bits <= 32:
             raise ValueError(
                 f"accumulator_bits must be from 16 to 32, not {self.accumulator_bits!r}"
@@ -116,6 +135,16 @@ class Config:
     def groups(self) -> int:
         """Column groups, each `lanes` wide: cycles between two outputs at the least."""
         return self.columns // self.lanes
+
+    @property
+    def value_bits(self) -> int:
+        """Width of what the requantizer takes: elementwise sums are wider than accumulators."""
+        return 32 if self.elementwise else self.accumulator_bits
+
+    @property
+    def parameter_words(self) -> int:
+        """32-bit words per lane of a parameter row: bias, multiplier if there is one, shift."""
+        return 3 if self.multiplier_bits else 2
 
     @property
     def tiles_per_word(self) -> int:
@@ -142,7 +171,7 @@ class Config:
         return {
             Space.ACTIVATION: self.rows,
             Space.WEIGHT: self.rows * self.columns,
-            Space.PARAMETER: 8 * self.lanes,
+            Space.PARAMETER: 4 * self.parameter_words * self.lanes,
             Space.TABLE: 1,
             Space.PROGRAM: 4,
         }[space]

@@ -20,11 +20,13 @@ from weft.hw.collect import Collect
 from weft.hw.config import Config, Space
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
+from weft.hw.elementwise import Elementwise
 from weft.hw.latency import drain, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, WeightMemory, bank_init
 from weft.hw.ports import LoadWord
 from weft.hw.readback import ReadBack
 from weft.hw.requantize import Requantize
+from weft.hw.requantize_multiplier import RequantizeMultiplier
 from weft.hw.sequencer import Sequencer
 from weft.hw.store import Store
 from weft.hw.table import Tables
@@ -139,10 +141,15 @@ class Core(wiring.Component):
         if config.window:
             part = delay(m, sequencer.part, Bank.latency, name="part")
             m.d.sync += array.entry.eq(word.word_select(part, 8 * config.columns))
+            begin = m.submodules.decoder.begin
+            # The lines still move when the field has been fetched for the next instruction.
+            last = Signal.like(array.last)
+            with m.If(begin):
+                m.d.sync += last.eq(fields.last_ox)
             m.d.comb += [
                 array.window.eq(fields.window),
-                array.clear.eq(m.submodules.decoder.begin),
-                array.last.eq(fields.last_ox),
+                array.clear.eq(begin),
+                array.last.eq(last),
                 array.valid.eq(delay(m, sequencer.action.valid, until_word, name="window_valid")),
             ]
 
@@ -178,27 +185,22 @@ class Core(wiring.Component):
         m.d.comb += [
             collect.pixel.eq(delay(m, m.submodules.sequencer.pixel, until_totals, name="pixel")),
             collect.totals.eq(totals),
-            parameter.read_address.eq(collect.parameter_address),
+            parameter.read_address.eq(
+                delay(m, collect.parameter_address, latency["elementwise"], name="parameter")
+            ),
         ]
         codes = []
         for lane in range(config.lanes):
-            requantize = Requantize(width=config.accumulator_bits)
-            m.submodules[f"requantize_{lane}"] = requantize
-            m.d.comb += [
-                requantize.value.eq(collect.values.word_select(lane, config.accumulator_bits)),
-                requantize.bias.eq(parameter.bias.word_select(lane, config.accumulator_bits)),
-                requantize.shift.eq(parameter.shift.word_select(lane, parameter.shift_bits)),
-                requantize.zero_point.eq(fields.zero_point),
-                requantize.low.eq(fields.low),
-                requantize.high.eq(fields.high),
-            ]
-            codes.append(requantize.code)
+            value = collect.values.word_select(lane, config.accumulator_bits).as_signed()
+            if config.elementwise:
+                value = self._connect_elementwise(m, lane, value)
+            codes.append(self._connect_requantizer(m, lane, value))
         results: Value = Cat(codes)
         if config.tables:
             tables = m.submodules.tables
             m.d.comb += [tables.codes.eq(results), tables.select.eq(fields.table)]
             results = tables.results
-        until_store = latency["requantize"] + latency["table"]
+        until_store = latency["elementwise"] + latency["requantize"] + latency["table"]
         m.d.comb += [
             store.group.eq(delay(m, collect.group, until_store, name="group")),
             store.codes.eq(results),
@@ -207,6 +209,47 @@ class Core(wiring.Component):
             activation.store_group.eq(store.lane_group),
             activation.store_data.eq(store.data),
         ]
+
+    def _connect_elementwise(self, m: Module, lane: int, value: Value) -> Value:
+        """A lane's elementwise unit; its result."""
+        fields = m.submodules.decoder.fields
+        unit = Elementwise(width=len(value), multiplier_bits=self.config.multiplier_bits)
+        m.submodules[f"elementwise_{lane}"] = unit
+        m.d.comb += [
+            unit.value.eq(value),
+            unit.operation.eq(fields.elementwise),
+            unit.zero_0.eq(fields.zero_0),
+            unit.zero_1.eq(fields.zero_1),
+        ]
+        if self.config.multiplier_bits:
+            m.d.comb += [
+                unit.factor.eq(fields.factor),
+                unit.factor_shift.eq(fields.factor_shift),
+                unit.single.eq(fields.single),
+            ]
+        return unit.result
+
+    def _connect_requantizer(self, m: Module, lane: int, value: Value) -> Value:
+        """A lane's requantizer, with its parameters when the value comes; its code."""
+        config = self.config
+        fields, parameter = m.submodules.decoder.fields, m.submodules.parameter
+        width, bits = config.value_bits, config.multiplier_bits
+        if bits:
+            requantize = RequantizeMultiplier(width=width, multiplier_bits=bits)
+            m.d.comb += requantize.single.eq(fields.single)
+        else:
+            requantize = Requantize(width=width)
+        m.submodules[f"requantize_{lane}"] = requantize
+        for name, field_width in parameter.fields.items():
+            field = getattr(parameter, name).word_select(lane, field_width)
+            m.d.comb += getattr(requantize, name).eq(field)
+        m.d.comb += [
+            requantize.value.eq(value),
+            requantize.zero_point.eq(fields.zero_point),
+            requantize.low.eq(fields.low),
+            requantize.high.eq(fields.high),
+        ]
+        return requantize.code
 
     def _connect_host(self, m: Module) -> None:
         """Read-back, and a load word a cycle, registered and written a cycle later."""

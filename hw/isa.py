@@ -35,6 +35,17 @@ and `part` the `columns` lanes of the word that are the tile's channels::
 channel by channel. A result is stored only where `y` is `skip_y`, or any multiple of
 ``every_y + 1`` rows later, and likewise `x`.
 
+With `elementwise` the total carries two activations, ``total = 256 * x0 + x1``, and is replaced
+before the bias is added (`weft.hw.elementwise`)::
+
+    d0, d1 = x0 - zero_0, x1 - zero_1
+    total = d0 * d1                                                  # MULTIPLY
+    total = (d0 << 19) + scale(d1 << 20, factor, -factor_shift)      # ADD, or minus: SUBTRACT
+
+The parameter memory has a bias, a shift and, where ``config.multiplier_bits`` says so, a
+multiplier for every result channel; `single` chooses between two ways of rounding
+(`weft.hw.requantize_multiplier`).
+
 Nothing here needs Amaranth: the compiler encodes, the interpreter decodes, and
 the gateware unpacks by the same `layout`.
 """
@@ -43,6 +54,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from enum import IntEnum
 
 import numpy as np
 
@@ -54,11 +66,25 @@ LOOPS = ("block", "kx", "ky", "digit", "ox", "oy", "tile")
 #: Fields used behind the array: they stay until an instruction's last result is stored.
 LATE = frozenset(
     ("fill", "parameter", "target", "target_ox", "target_oy", "target_group", "last_group",
-     "zero_point", "low", "high", "peak", "table", "window")
+     "zero_point", "low", "high", "peak", "table", "window", "single", "elementwise", "zero_0",
+     "zero_1", "factor", "factor_shift")
 )  # fmt: skip
 
 #: Width of the fields that say where a window yields a result.
 _WINDOW_BITS = 5
+
+
+class Elementwise(IntEnum):
+    """What is made of two activations."""
+
+    NONE = 0
+    ADD = 1
+    SUBTRACT = 2
+    MULTIPLY = 3
+
+
+#: Bits from the second activation of a pair to the first.
+PAIR_SHIFT = 8
 
 #: Base-2 logarithm of the base of the digits of a wide weight.
 DIGIT_BITS = 7
@@ -106,6 +132,14 @@ class Instruction:
         Rows and columns before the first result, and between two results.
     table : int
         0, or 1 + the index of a table applied after the clamp.
+    single : int
+        1 to round once where the requantizer multiplies, 0 to round twice.
+    elementwise : int
+        An `Elementwise`.
+    zero_0, zero_1 : int
+        Zero points of its operands.
+    factor, factor_shift : int
+        Scale of its second operand: ``factor / 2**config.multiplier_bits / 2**factor_shift``.
     end : int
         1 in a program's last instruction.
     """
@@ -154,6 +188,12 @@ class Instruction:
     every_y: int = 0
     every_x: int = 0
     table: int = 0
+    single: int = 0
+    elementwise: int = 0
+    zero_0: int = 0
+    zero_1: int = 0
+    factor: int = 0
+    factor_shift: int = 0
     end: int = 0
 
 
@@ -211,6 +251,22 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
         for name in ("skip_y", "skip_x", "every_y", "every_x"):
             result[name] = (_WINDOW_BITS, False)
     result["table"] = (bits(config.tables + 1), False)
+    result.update(_requantizer_widths(config))
+    return result
+
+
+def _requantizer_widths(config: Config) -> dict[str, tuple[int, bool]]:
+    """Of the fields for parts of the requantizer that a configuration may leave out."""
+    result: dict[str, tuple[int, bool]] = {}
+    if config.multiplier_bits:
+        result["single"] = (1, False)
+    if config.elementwise:
+        result["elementwise"] = (2, False)
+        # A negated operand has a negated zero point, up to 128.
+        result["zero_0"] = result["zero_1"] = (9, True)
+        if config.multiplier_bits:
+            result["factor"] = (config.multiplier_bits, False)
+            result["factor_shift"] = (5, False)
     return result
 
 

@@ -12,6 +12,10 @@ from weft.hw.config import Config
 BANK = 2
 
 
+#: A wide product, a rounding shift, and what makes a code of the result.
+MULTIPLY, ROUNDING_SHIFT, TO_CODE = 3, 3, 2
+
+
 def pipeline(config: Config) -> dict[str, int]:
     """Cycles that data spend in each part, in the order in which they pass."""
     return {
@@ -19,7 +23,8 @@ def pipeline(config: Config) -> dict[str, int]:
         "array": config.rows - 1 + 3,
         "accumulate": 1,
         "collect": BANK + config.groups - 1,
-        "requantize": 6,
+        "elementwise": 2 + MULTIPLY + ROUNDING_SHIFT if config.elementwise else 0,
+        "requantize": (3 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
         "table": BANK + 1 if config.tables else 0,
         "store": 1,
     }

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.isa import bits
+from weft.hw.requantize_multiplier import SHIFT_BITS
 
 
 def bank_bytes(config: Config) -> int:
@@ -162,58 +163,74 @@ class WeightMemory(wiring.Component):
 
 
 class ParameterMemory(wiring.Component):
-    """Bias and shift of `lanes` output channels per row.
+    """Bias, multiplier and shift of `lanes` output channels per row.
 
-    A row takes two load words per lane: the bias, then the shift, which writes both.
+    A row takes ``config.parameter_words`` load words per lane, the shift last: it writes all.
 
     Members
     -------
     load_enable, load_row, load_word, load_data : In
     read_address : In
-    bias, shift : Out
+    bias, multiplier, shift : Out
         `lanes` fields each, `Bank.latency` cycles later.
     """
-
-    shift_bits = 5
 
     def __init__(self, config: Config, image: np.ndarray | None = None):
         self.config = config
         self.image = image
         address = bits(config.parameter_depth)
+        #: Bits of a lane's fields, in the order of their load words.
+        self.fields = {"bias": config.value_bits}
+        if config.multiplier_bits:
+            self.fields["multiplier"] = config.multiplier_bits + 1
+        self.fields["shift"] = SHIFT_BITS if config.multiplier_bits else SHIFT_BITS - 1
         super().__init__(
             {
                 "load_enable": In(1),
                 "load_row": In(address),
-                "load_word": In(bits(2 * config.lanes)),
+                "load_word": In(bits(config.parameter_words * config.lanes)),
                 "load_data": In(32),
                 "read_address": In(address),
-                "bias": Out(config.accumulator_bits * config.lanes),
-                "shift": Out(self.shift_bits * config.lanes),
+                **{name: Out(width * config.lanes) for name, width in self.fields.items()},
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        width = self.config.accumulator_bits
-        bias = Signal(width)
-        with m.If(self.load_enable & ~self.load_word[0]):
-            m.d.sync += bias.eq(self.load_data)
+        words = self.config.parameter_words
+        *early, (_, last_width) = self.fields.items()
+        kept = [Signal(width, name=name) for name, width in early]
         for lane in range(self.config.lanes):
-            low = bank_init(self.image, 8 * lane, 4)
-            high = bank_init(self.image, 8 * lane + 4, 4)
-            mask = (1 << width) - 1
+            first = words * lane
+            for word, signal in enumerate(kept):
+                with m.If(self.load_enable & (self.load_word == first + word)):
+                    m.d.sync += signal.eq(self.load_data)
             bank = Bank(
-                width=width + self.shift_bits,
+                width=sum(self.fields.values()),
                 depth=self.config.parameter_depth,
-                init=[a & mask | b << width for a, b in zip(low, high, strict=True)],
+                init=self._init(lane),
             )
             m.submodules[f"bank_{lane}"] = bank
             m.d.comb += [
-                bank.write_enable.eq(self.load_enable & (self.load_word == 2 * lane + 1)),
+                bank.write_enable.eq(self.load_enable & (self.load_word == first + words - 1)),
                 bank.write_address.eq(self.load_row),
-                bank.write_data.eq(bias | self.load_data[: self.shift_bits] << width),
+                bank.write_data.eq(Cat(*kept, self.load_data[:last_width])),
                 bank.read_address.eq(self.read_address),
-                self.bias.word_select(lane, width).eq(bank.read_data[:width]),
-                self.shift.word_select(lane, self.shift_bits).eq(bank.read_data[width:]),
             ]
+            at = 0
+            for name, width in self.fields.items():
+                field = getattr(self, name).word_select(lane, width)
+                m.d.comb += field.eq(bank.read_data[at : at + width])
+                at += width
         return m
+
+    def _init(self, lane: int) -> list[int]:
+        """Rows of a lane's bank: the fields side by side."""
+        rows = [0] * (0 if self.image is None else len(self.image))
+        at = 0
+        for word, width in enumerate(self.fields.values()):
+            first = 4 * (self.config.parameter_words * lane + word)
+            for row, value in enumerate(bank_init(self.image, first, 4)):
+                rows[row] |= (value & ((1 << width) - 1)) << at
+            at += width
+        return rows

@@ -12,7 +12,7 @@ import numpy as np
 
 from weft.compiler.program import Program
 from weft.hw.config import Space
-from weft.hw.isa import DIGIT_BITS, LOOPS, Instruction, results
+from weft.hw.isa import DIGIT_BITS, LOOPS, PAIR_SHIFT, Elementwise, Instruction, results
 from weft.sim.engine import RunResult
 
 
@@ -24,8 +24,10 @@ class Machine:
         self.activation = np.zeros((config.activation_depth, config.rows), np.int8)
         images = program.images
         self.weight = images[Space.WEIGHT].view(np.int8).reshape(-1, config.rows, config.columns)
-        parameters = images[Space.PARAMETER].view("<i4").reshape(-1, config.lanes, 2)
-        self.bias, self.shift = parameters[..., 0].astype(np.int64), parameters[..., 1]
+        parameters = (
+            images[Space.PARAMETER].view("<i4").reshape(-1, config.lanes, config.parameter_words)
+        )
+        self.parameters = parameters.astype(np.int64)
         tables = images.get(Space.TABLE, np.zeros((0, 1), np.uint8))
         self.tables = tables.view(np.int8).reshape(-1, 256)
         self.program = program.instructions
@@ -111,16 +113,43 @@ class Machine:
         return source, y, x
 
     def _requantize(self, ins: Instruction, tile: int, total: np.ndarray) -> np.ndarray:
-        groups = self.config.groups
+        config = self.config
+        groups = config.groups
         rows = slice(ins.parameter + tile * groups, ins.parameter + (tile + 1) * groups)
-        total = total + self.bias[rows].reshape(-1)
-        limit = 1 << (self.config.accumulator_bits - 1)
-        if (total < -limit).any() or (total >= limit).any():
-            raise OverflowError(f"a sum does not fit {self.config.accumulator_bits} bits")
-        divisor = np.int64(1) << self.shift[rows].reshape(-1).astype(np.int64)
-        rounded = np.sign(total) * ((2 * np.abs(total) + divisor) // (2 * divisor))
-        code = np.clip(rounded + ins.zero_point, ins.low, ins.high).astype(np.int8)
+        fields = self.parameters[rows].reshape(-1, config.parameter_words).T
+        if ins.elementwise:
+            total = self._pair(ins, total)
+        total = total + fields[0]
+        bits = config.value_bits if ins.elementwise else config.accumulator_bits
+        if (total < -(1 << bits - 1)).any() or (total >= 1 << bits - 1).any():
+            raise OverflowError(f"a sum does not fit {bits} bits")
+        if config.multiplier_bits:
+            result = self._multiplied(ins, total, fields[1] & 0xFFFFFFFF, fields[2])
+        else:
+            result = _rounded(total, fields[1])
+        code = np.clip(result + ins.zero_point, ins.low, ins.high).astype(np.int8)
         return self.tables[ins.table - 1][code.astype(np.int64) + 128] if ins.table else code
+
+    def _pair(self, ins: Instruction, total: np.ndarray) -> np.ndarray:
+        """What is made of the two activations in a total."""
+        second = (total & 0xFF ^ 0x80) - 0x80
+        first = (total - second >> PAIR_SHIFT) - ins.zero_0
+        second = second - ins.zero_1
+        bits = self.config.multiplier_bits
+        match Elementwise(ins.elementwise):
+            case Elementwise.MULTIPLY:
+                return first * second
+            case operation:
+                product = (second << 20) * ins.factor
+                scaled = _divided(product, bits, ins.factor_shift, bool(ins.single))
+                return (first << 19) + (scaled if operation == Elementwise.ADD else -scaled)
+
+    def _multiplied(
+        self, ins: Instruction, total: np.ndarray, multiplier: np.ndarray, shift: np.ndarray
+    ) -> np.ndarray:
+        left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
+        value = np.clip(total << left, -(1 << 31), (1 << 31) - 1)
+        return _divided(value * multiplier, self.config.multiplier_bits, right, bool(ins.single))
 
     def _store(self, ins: Instruction, codes: np.ndarray) -> None:
         """`codes`: (tiles, pixels, columns)."""
@@ -137,6 +166,20 @@ class Machine:
             for column in range(count):
                 word, lane = divmod(first + tile * config.columns + column, config.rows)
                 self.activation[(pixel + word) % depth, lane] = codes[tile, :, column]
+
+
+def _rounded(value: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
+    """``round(value / 2**shift)``, ties away from zero."""
+    divisor = np.int64(1) << np.asarray(shift, np.int64)
+    return np.sign(value) * ((2 * np.abs(value) + divisor) // (2 * divisor))
+
+
+def _divided(product: np.ndarray, bits: int, right: np.ndarray | int, single: bool) -> np.ndarray:
+    """A product over ``2**(bits + right)``, rounded once upward, or upward and then away."""
+    if single:
+        half = np.int64(1) << np.asarray(bits - 1 + right, np.int64)
+        return (product + half) >> bits + right
+    return _rounded((product + (np.int64(1) << bits - 1)) >> bits, right)
 
 
 def _weight_index(ins: Instruction, turns: Mapping[str, int]) -> np.ndarray:
@@ -159,20 +202,23 @@ def run(program: Program, inputs: Mapping[str, np.ndarray]) -> RunResult:
     samples = []
     for sample in range(count):
         for name in program.core_inputs:
-            place = program.placements[name]
-            padded = np.zeros(
-                (place.height, place.width, place.blocks * program.config.rows), np.int8
-            )
-            padded[..., : place.channels] = inputs[name][sample]
-            rows = padded.reshape(place.words, program.config.rows)
-            machine.activation[place.base : place.base + place.words] = rows
+            write_tensor(machine, program, name, inputs[name][sample])
         machine.run()
-        samples.append({name: _read(machine, program, name) for name in program.core_outputs})
+        samples.append({name: read_tensor(machine, program, name) for name in program.core_outputs})
     outputs = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
     return RunResult(outputs)
 
 
-def _read(machine: Machine, program: Program, name: str) -> np.ndarray:
+def write_tensor(machine: Machine, program: Program, name: str, codes: np.ndarray) -> None:
+    """Place a tensor (H, W, C) in the activation memory."""
+    place, rows = program.placements[name], program.config.rows
+    padded = np.zeros((place.height, place.width, place.blocks * rows), np.int8)
+    padded[..., : place.channels] = codes
+    machine.activation[place.base : place.base + place.words] = padded.reshape(-1, rows)
+
+
+def read_tensor(machine: Machine, program: Program, name: str) -> np.ndarray:
+    """Return a tensor (H, W, C) as it is in the activation memory."""
     place = program.placements[name]
     words = machine.activation[place.base : place.base + place.words]
     return words.reshape(place.height, place.width, -1)[..., : place.channels].copy()

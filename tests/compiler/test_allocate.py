@@ -11,6 +11,7 @@ from weft.compiler.lower import Lowering
 from weft.compiler.network import Tensor
 from weft.compiler.passes import Pass
 from weft.compiler.program import Placement
+from weft.hw.config import Config
 
 
 def step(target, *sources):
@@ -56,7 +57,7 @@ def test_random_lifetimes(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_random_networks(seed):
     network = random_network(np.random.default_rng(seed), size=3000)
-    lowering = Lowering(network, lanes=2)
+    lowering = Lowering(network, Config(rows=2, columns=2))
     inputs, outputs = ([p.tensor for p in ports] for ports in (network.inputs, network.outputs))
     spans = lifetimes(lowering.passes, inputs, outputs)
     placed = allocate(lowering.tensors, spans, rows=4)

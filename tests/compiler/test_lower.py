@@ -25,6 +25,7 @@ from weft.compiler.network import (
     Tensor,
 )
 from weft.compiler.passes import Pass
+from weft.hw.config import Config
 from weft.sim import golden
 
 
@@ -89,7 +90,7 @@ def evaluate(step: Pass, memory: dict[str, np.ndarray]) -> None:
 
 
 def lowered(network: Network, lanes: int) -> Lowering:
-    lowering = Lowering(network, lanes=lanes)
+    lowering = Lowering(network, Config(rows=lanes, columns=lanes))
     assert lowering.problems == []
     return lowering
 
@@ -248,7 +249,7 @@ def test_accumulators_are_wide_enough_and_no_wider(operator):
 
 
 def problem(network: Network) -> str:
-    (found,) = Lowering(network, lanes=4).problems
+    (found,) = Lowering(network, Config(rows=4, columns=4)).problems
     return str(found)
 
 
@@ -274,8 +275,8 @@ def test_multipliers(rounding):
     ones = np.ones(6, np.int32)
     node = replace(convolution(), requantize=Requantize(-ones, ones << 30, rounding=rounding))
     assert problem(make([node], {"a": (3, 2, 4), "b": (1, 1, 6)})) == (
-        "Conv2D 'c': its scales are not powers of two, and this requantizer only shifts; "
-        "quantize it again with `weft quantize --scales shift`"
+        "Conv2D 'c': its scales are not powers of two, and this configuration's requantizer "
+        "only shifts; use a configuration whose requantizer multiplies"
     )
 
 
@@ -327,7 +328,7 @@ def test_all_problems_at_once():
         MaxPool("m", ("d",), "e", (2, 2), padding=(2, 2, 0, 0)),
     ]
     shapes = {"a": (3, 2, 4), "b": (1, 1, 6), "d": (1, 1, 6), "e": (2, 2, 6)}
-    problems = Lowering(make(nodes, shapes), lanes=4).problems
+    problems = Lowering(make(nodes, shapes), Config(rows=4, columns=4)).problems
     assert [(p.op, p.node) for p in problems] == [
         ("Conv2D", "c"), ("Softmax", "s"), ("MaxPool", "m"),
     ]  # fmt: skip

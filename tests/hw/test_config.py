@@ -70,10 +70,21 @@ def test_accumulator_bits(bits):
         Config(rows=8, columns=8, accumulator_bits=bits)
 
 
+@pytest.mark.parametrize("bits", [-1, 32, 31.0])
+def test_multiplier_bits(bits):
+    with pytest.raises(ValueError, match="multiplier_bits must be "):
+        Config(rows=8, columns=8, multiplier_bits=bits)
+
+
+def test_elementwise_is_there_or_not():
+    with pytest.raises(ValueError, match="elementwise must be 0 or 1, not 2"):
+        Config(rows=8, columns=8, elementwise=2)
+
+
 def test_digest_is_stable():
     # Bitstreams and programs made earlier are recognised by it: a change needs a new FORMAT.
-    assert module.FORMAT == 1
-    assert CONFIG.digest == "1294f5bcf9ba8fa6"
+    assert module.FORMAT == 2
+    assert CONFIG.digest == "1313952a3a181390"
     assert Config(**asdict(CONFIG)).digest == CONFIG.digest
 
 
@@ -96,3 +107,11 @@ def test_sizes():
     assert [config.row_bytes(space) for space in Space] == [6, 54, 24, 1, 4]
     assert [config.row_words(space) for space in Space] == [2, 16, 8, 1, 1]
     assert [config.depth(space) for space in Space] == [4096, 4096, 1024, 512, 1024]
+
+
+def test_sizes_with_a_multiplier():
+    config = Config(rows=6, columns=9, lanes=3, multiplier_bits=31, accumulator_bits=24)
+    assert (config.parameter_words, config.value_bits) == (3, 24)
+    assert config.row_bytes(Space.PARAMETER) == 36
+    assert config.row_words(Space.PARAMETER) == 16
+    assert replace(config, elementwise=1).value_bits == 32

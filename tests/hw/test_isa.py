@@ -111,14 +111,18 @@ def test_value_that_does_not_fit(values, message):
         encode(Instruction(**values), CONFIG)
 
 
-@pytest.mark.parametrize("name", ["share", "window", "skip_y", "skip_x", "every_y", "every_x"])
+@pytest.mark.parametrize(
+    "name",
+    ["share", "window", "skip_y", "skip_x", "every_y", "every_x", "single", "elementwise",
+     "zero_0", "zero_1", "factor", "factor_shift"],
+)  # fmt: skip
 def test_field_that_the_configuration_has_not(name):
     with pytest.raises(ValueError, match=f"{name} must be 0 on this configuration"):
         encode(Instruction(**{name: 1}), CONFIG)
 
 
 def test_every_field_is_placed_where_all_is_there():
-    config = Config(rows=12, columns=4, window=3)
+    config = Config(rows=12, columns=4, window=3, multiplier_bits=31, elementwise=1)
     assert {f.name for f in layout(config)} == {f.name for f in fields(Instruction)}
     assert {f.name for f in fields(Instruction)} > LATE
 

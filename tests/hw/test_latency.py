@@ -8,7 +8,9 @@ from weft.hw.array import Array
 from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config
+from weft.hw.elementwise import Elementwise
 from weft.hw.requantize import Requantize
+from weft.hw.requantize_multiplier import RequantizeMultiplier
 from weft.hw.store import Store
 from weft.hw.table import Tables
 
@@ -17,18 +19,22 @@ CONFIGS = [
     Config(rows=8, columns=8, tables=0),
     Config(rows=6, columns=9, lanes=3, tables=2),
     Config(rows=4, columns=16, lanes=1),
+    Config(rows=2, columns=4, multiplier_bits=31),
+    Config(rows=4, columns=2, multiplier_bits=16, elementwise=1),
 ]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}")
 def test_parts(config):
+    requantize = RequantizeMultiplier if config.multiplier_bits else Requantize
     assert Bank.latency == latency.BANK
     assert latency.pipeline(config) == {
         "read": Bank.latency + 1,  # and the register that fills in the padding
         "array": Array(config).latency,
         "accumulate": Accumulator.latency,
         "collect": Collect.latency + config.groups - 1,
-        "requantize": Requantize.latency,
+        "elementwise": Elementwise.latency if config.elementwise else 0,
+        "requantize": requantize.latency,
         "table": Tables.latency if config.tables else 0,
         "store": Store.latency,
     }

@@ -147,19 +147,27 @@ def test_weight(shape, simulator, seed, source):
     assert_array_equal(aligned, expected[:count])
 
 
+#: Ends of the fields that a row of the parameter memory has beside the bias.
+SHIFTS = {0: (0, 32), 16: (-31, 31), 31: (-31, 31)}
+
+
 @pytest.mark.parametrize("source", ["load", "init"])
 @pytest.mark.parametrize(
-    ("lanes", "bits", "simulator"), [(3, 16, "verilator"), (1, 32, "icarus"), (4, 27, "icarus")]
-)
-@pytest.mark.parametrize("seed", range(1))
-def test_parameter(lanes, bits, simulator, seed, source):
-    rng = np.random.default_rng(seed)
-    config = config_of(lanes, lanes, lanes, accumulator_bits=bits)
-    depth = config.parameter_depth
+    ("lanes", "bits", "multiplier_bits", "simulator"),
+    [(3, 16, 0, "verilator"), (1, 32, 0, "icarus"), (4, 27, 0, "icarus"), (3, 32, 31, "verilator"),
+     (2, 20, 16, "icarus")],
+)  # fmt: skip
+def test_parameter(lanes, bits, multiplier_bits, simulator, source):
+    rng = np.random.default_rng(0)
+    config = config_of(lanes, lanes, lanes, accumulator_bits=bits, multiplier_bits=multiplier_bits)
+    size = (config.parameter_depth, lanes)
     half = 1 << (bits - 1)
-    bias = rng.integers(-half, half, (depth, lanes)).astype("<i4")
-    shift = rng.integers(0, 32, (depth, lanes)).astype("<i4")
-    image = np.stack([bias, shift], axis=-1).reshape(depth, -1).view(np.uint8)
+    values = {"bias": rng.integers(-half, half, size)}
+    if multiplier_bits:
+        values["multiplier"] = rng.integers(0, (1 << multiplier_bits) + 1, size)
+    values["shift"] = rng.integers(*SHIFTS[multiplier_bits], size)
+    words = np.stack([value.astype(np.uint32) for value in values.values()], axis=-1)
+    image = words.astype("<u4").reshape(len(words), -1).view(np.uint8)
     stimulus, begin = load_stimulus(rng, config, Space.PARAMETER, image)
     if source == "init":
         stimulus = {"read_address": stimulus["read_address"]}
@@ -167,9 +175,13 @@ def test_parameter(lanes, bits, simulator, seed, source):
     seen = play(memory, stimulus, simulator=simulator)
 
     asked = stimulus["read_address"][begin : -Bank.latency]
-    got_bias = [fields(value, bits, lanes, True) for value in seen["bias"][begin + Bank.latency :]]
-    got_shift = [fields(value, 5, lanes, False) for value in seen["shift"][begin + Bank.latency :]]
-    assert_array_equal(np.stack([got_bias, got_shift]), np.stack([bias[asked], shift[asked]]))
+    for name, value in values.items():
+        signed = value.min() < 0
+        got = [
+            fields(row, memory.fields[name], lanes, signed)
+            for row in seen[name][begin + Bank.latency :]
+        ]
+        assert_array_equal(got, value[asked], err_msg=name)
 
 
 def fields(value, width, count, signed):

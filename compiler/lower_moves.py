@@ -1,0 +1,111 @@
+"""Lowering of moves: codes go elsewhere, unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from weft.compiler.lower_common import Context, copy, identity, zeros
+from weft.compiler.network import Concat, Pad, Permute, Slice, Tensor
+from weft.compiler.passes import Pass
+
+
+def pad(context: Context, node: Pad) -> Iterator[Pass]:
+    """A copy into the middle; what lies outside reads as the padding code."""
+    source, target = context.source(node), context.target(node)
+    (top, _), (left, _), (front, _) = node.pads
+    inner = slice(front, front + source.shape[2])
+    kernel = np.zeros((1, 1, source.shape[2], target.shape[2]), np.int64)
+    kernel[0, 0, :, inner] = np.eye(source.shape[2], dtype=np.int64)
+    bias = zeros(target.shape[2]) + node.value
+    bias[inner] = 0
+    yield replace(
+        copy(node, source, target, kernel), bias=bias, origin=(-top, -left), fill=node.value
+    )
+
+
+def cut(context: Context, node: Slice) -> Iterator[Pass]:
+    """A copy from inside, by steps."""
+    source, target = context.source(node), context.target(node)
+    kernel = np.zeros((1, 1, source.shape[2], target.shape[2]), np.int64)
+    for channel in range(target.shape[2]):
+        kernel[0, 0, node.start[2] + channel * node.step[2], channel] = 1
+    yield replace(
+        copy(node, source, target, kernel),
+        origin=(node.start[0], node.start[1]),
+        stride=(node.step[0], node.step[1]),
+    )
+
+
+def concat(context: Context, node: Concat) -> Iterator[Pass]:
+    """A copy of every input, next to each other."""
+    target = context.target(node)
+    sources = [context.source(node, i) for i in range(len(node.inputs))]
+    starts = np.cumsum([0] + [source.shape[node.axis] for source in sources])
+    aligned = node.axis < 2 or all(start % context.config.lanes == 0 for start in starts[:-1])
+    for index, (source, start, shift) in enumerate(
+        zip(sources, starts[:-1], node.shift, strict=True)
+    ):
+        place: dict[str, Any] = {}
+        kernel = identity(source.shape[2])
+        if node.axis < 2:
+            place["target_origin"] = (int(start), 0) if node.axis == 0 else (0, int(start))
+        elif aligned:
+            place["first_channel"] = int(start)
+        else:
+            # Channels that share a lane group with another input's: put each input in its
+            # place among zeros, and add up.
+            kernel = np.zeros((1, 1, source.shape[2], target.shape[2]), np.int64)
+            kernel[0, 0, :, start : start + source.shape[2]] = np.eye(source.shape[2])
+        part = target
+        if not aligned and index:
+            part = context.temporary(target, f"{node.output}/{index}")
+        moved = copy(node, source, part, kernel << max(-shift, 0))
+        # An int8 code shifted by more than 31 is 0 as it is by 31.
+        right = min(max(shift, 0), 31)
+        yield replace(moved, shift=moved.shift + right, count=source.shape[:2], **place)
+        if not aligned and index:
+            both = np.concatenate([identity(target.shape[2])] * 2, axis=1)
+            yield replace(copy(node, part, target, both), sources=(target.name, part.name))
+
+
+def permute(context: Context, node: Permute) -> Iterator[Pass]:
+    """One copy where pixels move evenly, else one for every pixel."""
+    source, target = context.source(node), context.target(node)
+    order = np.asarray(node.order, np.int64).reshape(target.shape)
+    pixels, channels = np.divmod(order, source.shape[2])
+    steps = _affine_steps(pixels[..., 0])
+    if (pixels == pixels[..., :1]).all() and (channels == channels[0, 0]).all() and steps:
+        kernel = np.zeros((1, 1, source.shape[2], target.shape[2]), np.int64)
+        kernel[0, 0, channels[0, 0], np.arange(target.shape[2])] = 1
+        first = divmod(int(pixels[0, 0, 0]), source.shape[1])
+        yield replace(copy(node, source, target, kernel), origin=first, pixel_steps=steps)
+        return
+    for y in range(target.shape[0]):
+        for x in range(target.shape[1]):
+            yield _gather(node, source, target, (y, x), order[y, x])
+
+
+def _affine_steps(pixels: np.ndarray) -> tuple[int, int] | None:
+    """(a, b) where pixels[y, x] = pixels[0, 0] + a * y + b * x, if it is so."""
+    height, width = pixels.shape
+    a = int(pixels[1, 0] - pixels[0, 0]) if height > 1 else 0
+    b = int(pixels[0, 1] - pixels[0, 0]) if width > 1 else 0
+    expected = pixels[0, 0] + a * np.arange(height)[:, None] + b * np.arange(width)
+    return (a, b) if np.array_equal(pixels, expected) else None
+
+
+def _gather(node, source: Tensor, target: Tensor, at: tuple[int, int], order) -> Pass:
+    """One pixel of the target from anywhere in the source: a kernel over all it needs."""
+    ys, xs, cs = np.unravel_index(order, source.shape)
+    top, left = int(ys.min()), int(xs.min())
+    kernel = np.zeros(
+        (ys.max() - top + 1, xs.max() - left + 1, source.shape[2], target.shape[2]), np.int64
+    )
+    kernel[ys - top, xs - left, cs, np.arange(len(order))] = 1
+    return replace(
+        copy(node, source, target, kernel), count=(1, 1), origin=(top, left), target_origin=at
+    )

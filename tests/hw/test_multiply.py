@@ -1,0 +1,42 @@
+"""Wide products against Python's integers."""
+
+import numpy as np
+import pytest
+from blocks import SIMULATORS, play
+
+from weft.hw.multiply import Multiply
+
+
+def numbers(rng, width, count):
+    """Of all sizes, and the ends."""
+    size = rng.integers(1, width + 1, count)
+    values = rng.integers(-(1 << size - 1), 1 << size - 1)
+    ends = rng.choice([-(1 << width - 1), (1 << width - 1) - 1, -1, 0, 1], count)
+    return np.where(rng.random(count) < 0.2, ends, values)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize(
+    ("a_width", "b_width", "half_bit"),
+    [
+        (32, 33, 30),
+        (32, 32, 16),
+        (9, 32, 10),
+        (32, 14, 11),
+        (32, 18, 15),
+        (17, 17, 0),
+        (33, 33, 40),
+    ],
+)
+def test_product(simulator, a_width, b_width, half_bit):
+    rng = np.random.default_rng(0)
+    count = 1000
+    a, b = numbers(rng, a_width, count), numbers(rng, b_width, count)
+    half = rng.integers(0, 2, count)
+    seen = play(
+        Multiply(a_width=a_width, b_width=b_width, half_bit=half_bit),
+        {"a": a, "b": b, "half": half},
+        simulator=simulator,
+    )["product"]
+    expected = [int(x) * int(y) + (int(h) << half_bit) for x, y, h in zip(a, b, half, strict=True)]
+    assert [int(value) for value in seen[Multiply.latency :]] == expected[: -Multiply.latency]
