@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,8 @@ from weft.compiler.allocate import allocate, lifetimes
 from weft.compiler.cycles import instruction_cycles
 from weft.compiler.images import images
 from weft.compiler.lower import Lowering
-from weft.compiler.network import Network, Node
+from weft.compiler.narrow import narrow_multipliers
+from weft.compiler.network import Add, Mul, Network, Node
 from weft.compiler.passes import Pass
 from weft.compiler.program import Placement, Program
 from weft.compiler.schedule import MAX_DIGITS, Schedule
@@ -31,15 +33,13 @@ class Needs:
     ----------
     rows : dict of Space to int
         Rows of each memory.
-    tables, accumulator_bits, multiplier_bits, elementwise : int
+    tables, accumulator_bits : int
         As in a configuration.
     """
 
     rows: dict[Space, int]
     tables: int
     accumulator_bits: int
-    multiplier_bits: int
-    elementwise: int
 
 
 def compile_network(network: Network, config: Config) -> Program:
@@ -49,7 +49,13 @@ def compile_network(network: Network, config: Config) -> Program:
     ------
     UnsupportedError
         With every node that cannot be computed and every memory that is too small.
+
+    Notes
+    -----
+    A configuration with a narrower multiplier than the network's computes the network that
+    `narrow_multipliers` makes of it; that one is the program's.
     """
+    network = narrow_multipliers(network, config.multiplier_bits or MULTIPLIER_BITS)
     plan = _Plan(network, config)
     problems = plan.problems + plan.misfits()
     if problems:
@@ -61,19 +67,28 @@ def compile_network(network: Network, config: Config) -> Program:
 
 def problems_of(network: Network) -> list[Problem]:
     """What no configuration could mend."""
-    config = Config(rows=8, columns=8, multiplier_bits=multiplier_bits(network))
-    return _Plan(network, _unbounded(config)).problems
+    return _Plan(network, _unbounded(Config(rows=8, columns=8))).problems
 
 
-def multiplier_bits(network: Network) -> int:
-    """0 where every scale of a network is a power of two, else TFLite's 31."""
-    scalings = (
+def with_parts(network: Network, config: Config) -> Config:
+    """`config` with the optional parts of a requantizer that a network needs."""
+    scalings = [
         scaling
         for node in network.nodes
         for scaling in (getattr(node, "requantize", None), *(getattr(node, "scalings", None) or ()))
+        if scaling is not None
+    ]
+    multiplies = any(scaling.rounding != "shift" for scaling in scalings)
+    pairs = any(
+        (isinstance(node, Add) and node.scalings is not None)
+        or (isinstance(node, Mul) and not network.constants.keys() & set(node.inputs))
+        for node in network.nodes
     )
-    shifts = all(scaling is None or scaling.rounding == "shift" for scaling in scalings)
-    return 0 if shifts else MULTIPLIER_BITS
+    return replace(
+        config,
+        multiplier_bits=config.multiplier_bits or (MULTIPLIER_BITS if multiplies else 0),
+        elementwise=config.elementwise or int(pairs),
+    )
 
 
 def fit(network: Network, config: Config) -> Config:
@@ -86,15 +101,13 @@ def fit(network: Network, config: Config) -> Config:
     UnsupportedError
         If no depths would do.
     """
-    bits = config.multiplier_bits or multiplier_bits(network)
-    plan = _Plan(network, _unbounded(replace(config, multiplier_bits=bits)))
+    config = with_parts(network, config)
+    plan = _Plan(network, _unbounded(config))
     if plan.problems:
         raise UnsupportedError(network.name, plan.problems)
     needs = plan.needs()
     fitted = replace(
         config,
-        multiplier_bits=bits,
-        elementwise=needs.elementwise,
         accumulator_bits=needs.accumulator_bits,
         activation_depth=needs.rows[Space.ACTIVATION],
         weight_depth=needs.rows[Space.WEIGHT],
@@ -131,15 +144,23 @@ def _unbounded(config: Config) -> Config:
         parameter_depth=_UNBOUNDED,
         program_depth=_UNBOUNDED,
         tables=256,
-        elementwise=1,
     )
 
 
 class _Plan:
-    """A network lowered, placed and scheduled, whether it fits or not."""
+    """A network lowered, placed and scheduled, whether it fits or not.
+
+    Attributes
+    ----------
+    given : Config
+        What it should fit.
+    config : Config
+        The same with all parts that the network needs.
+    """
 
     def __init__(self, network: Network, config: Config):
-        self.config = config
+        self.given = config
+        self.config = config = with_parts(network, config)
         self.network = network
         lowering = Lowering(network, config)
         self.problems = list(lowering.problems)
@@ -199,16 +220,14 @@ class _Plan:
             },
             tables=len(self.schedule.tables),
             accumulator_bits=max(16, *(step.accumulator_bits for step in self.passes)),
-            multiplier_bits=multiplier_bits(self.network),
-            elementwise=int(any(step.pair is not None for step in self.passes)),
         )
 
     def misfits(self) -> list[Problem]:
         """What this configuration is too small for."""
         if self.problems:
             return []
-        needs, config = self.needs(), self.config
-        result = []
+        needs, config = self.needs(), self.given
+        result = list(self._missing_parts())
         for space, rows in needs.rows.items():
             if rows > config.depth(space):
                 size = config.row_bytes(space)
@@ -216,7 +235,7 @@ class _Plan:
                     Problem(
                         space.name.lower(), "memory",
                         f"it has {config.depth(space) * size:,} bytes and the network needs "
-                        f"{rows * size:,}",
+                        f"{rows * size:,}, {(rows - config.depth(space)) * size:,} more",
                         "use a larger board or a smaller network",
                     )
                 )  # fmt: skip
@@ -242,6 +261,24 @@ class _Plan:
                 )  # fmt: skip
         return result
 
+    def _missing_parts(self) -> Iterator[Problem]:
+        if self.config.multiplier_bits and not self.given.multiplier_bits:
+            count = sum(step.multiplier is not None for step in self.passes)
+            yield Problem(
+                "requantizer", "hardware",
+                f"it only shifts, and the network has {count} layers whose scales are not powers "
+                "of two",
+                "use a board or an array whose requantizer multiplies",
+            )  # fmt: skip
+        if self.config.elementwise and not self.given.elementwise:
+            count = sum(step.pair is not None for step in self.passes)
+            yield Problem(
+                "elementwise", "hardware",
+                f"the configuration leaves it out, and the network combines two activations in "
+                f"{count} layers",
+                "use a board or an array with an elementwise unit",
+            )  # fmt: skip
+
 
 def layers(plan: _Plan) -> list[dict]:
     """Per node, in order: what it takes of time and memory. Plain data for reports."""
@@ -254,11 +291,14 @@ def layers(plan: _Plan) -> list[dict]:
             name,
             {"name": name, "op": type(nodes[name]).__name__,
              "macs": node_macs(plan.network, nodes[name]), "instructions": 0, "cycles": 0,
-             "weight_bytes": 0},
+             "weight_bytes": 0, "bias_bytes": 0, "requantize_bytes": 0},
         )  # fmt: skip
         layer["instructions"] += 1
         layer["cycles"] += cycles[index]
         layer["weight_bytes"] += schedule.new_tiles[index] * config.multipliers
+        channels = (schedule.instructions[index].last_tile + 1) * config.columns
+        layer["bias_bytes"] += 4 * channels
+        layer["requantize_bytes"] += 4 * channels * (config.parameter_words - 1)
     for name, layer in result.items():
         place = plan.placements[nodes[name].output]
         layer["output_bytes"] = place.words * config.rows

@@ -18,6 +18,7 @@ __all__ = [
     "decode_outputs",
     "dequantize_output",
     "encode_inputs",
+    "in_memory",
     "quantize_input",
     "run_model",
     "softmax",
@@ -40,6 +41,11 @@ def quantize_input(port: Port, tensor: Tensor, array: np.ndarray) -> np.ndarray:
             quotient = array / np.float32(tensor.scale)
         codes = round_half_away(quotient) + tensor.zero_point
         array = np.clip(codes, -128, 127).astype(np.int8)
+    return in_memory(port, tensor, array)
+
+
+def in_memory(port: Port, tensor: Tensor, array: np.ndarray) -> np.ndarray:
+    """An array as the file has it, (N, *the file's shape), in the tensor's order, (N, H, W, C)."""
     flat = array.reshape(len(array), -1)
     if port.order is not None:
         ordered = np.empty_like(flat)
@@ -87,7 +93,7 @@ def decode_outputs(network: Network, codes: Mapping[str, np.ndarray]) -> dict[st
         node = made_by.get(port.tensor)
         if isinstance(node, Softmax) and node.inputs[0] in codes:
             logits = node.inputs[0]
-            values = softmax(codes[logits], network.tensors[logits].scale)
+            values = softmax(codes[logits], network.tensors[logits].scale, node.beta)
         else:
             values = codes[port.tensor]
         result[port.name] = dequantize_output(port, network.tensors[port.tensor], values)

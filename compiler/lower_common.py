@@ -60,7 +60,7 @@ class Context:
 
 def identity(channels: int) -> np.ndarray:
     """A kernel of one tap that leaves channels as they are."""
-    return np.eye(channels, dtype=np.int64)[None, None]
+    return np.ones((1, 1, channels), np.int64)
 
 
 def zeros(channels: int) -> np.ndarray:
@@ -98,10 +98,12 @@ def scaled(context: Context, scaling: Scaling, kernel: np.ndarray, bias: np.ndar
             f"it multiplies by 2^{shift.max()}, and the requantizer by 2^30 at the most",
             "give its output a coarser scale",
         )
-    if np.any((shift > 0) & (multiplier > 0) & (multiplier < 1 << 30)):
+    # The hardware saturates what it shifts to the left; times a multiplier of a few bits
+    # that might come back into int8. TFLite's own have 29 bits at the least.
+    if np.any((shift > 0) & (multiplier > 0) & (multiplier < 1 << 10)):
         raise LoweringError(
-            "it has a multiplier below 2^30 and a left shift, which could saturate",
-            "halve the shift's factor and double the multiplier",
+            "it has a multiplier below 2^10 and a left shift, which could saturate",
+            "double the multiplier until it has 31 bits, and shift less",
         )
     return {
         "kernel": kernel, "bias": bias, "shift": -shift, "multiplier": multiplier,
@@ -122,7 +124,7 @@ def requantized(
 def copy(node: Node, source: Tensor, target: Tensor, kernel: np.ndarray | None = None) -> Pass:
     """A pass that leaves codes as they are, or moves channels by `kernel`."""
     kernel = identity(source.shape[2]) if kernel is None else kernel
-    channels = kernel.shape[3]
+    channels = kernel.shape[-1]
     return Pass(
         name=node.name, sources=(source.name,), target=target.name, kernel=kernel,
         bias=zeros(channels), shift=zeros(channels), count=target.shape[:2],

@@ -161,8 +161,8 @@ def _constant_product(context: Context, node: Mul, index: int, constant) -> Pass
     channels = target.shape[2]
     factors = _per_channel(constant, channels) - context.source(node, 1 - index).zero_point
     kernel = identity(channels) * factors
-    if source.shape[2] == 1 and channels > 1:
-        kernel = kernel.sum(axis=2, keepdims=True)
+    if source.shape[2] == 1:
+        kernel = kernel[:, :, None]
     return Pass(
         name=node.name, sources=(source.name,), target=target.name,
         **requantized(context, node.requantize, kernel, -source.zero_point * factors),
@@ -195,7 +195,7 @@ def _repeated(context: Context, node: Add | Mul, index: int) -> Making[Tensor]:
     repeated = context.temporary(source, f"{node.output}/{index}", target.shape)
     kernel = identity(target.shape[2])
     if source.shape[2] == 1:
-        kernel = kernel.sum(axis=2, keepdims=True)
+        kernel = kernel[:, :, None]
     yield replace(copy(node, source, repeated, kernel), **_repetition(source, target))
     return repeated
 

@@ -28,11 +28,14 @@ def conv2d(context: Context, node: Conv2D) -> Iterator[Pass]:
     """A convolution: its weights, spread over the channels of other groups with zeros."""
     source, target = context.source(node), context.target(node)
     out, kh, kw, per_group = node.weights.shape
-    kernel = np.zeros((kh, kw, source.shape[2], out), np.int64)
-    for group in range(node.groups):
-        inputs = slice(group * per_group, (group + 1) * per_group)
-        outputs = slice(group * out // node.groups, (group + 1) * out // node.groups)
-        kernel[:, :, inputs, outputs] = node.weights[outputs].transpose(1, 2, 3, 0)
+    if node.groups == source.shape[2] == out:
+        kernel = node.weights[..., 0].transpose(1, 2, 0).astype(np.int64)
+    else:
+        kernel = np.zeros((kh, kw, source.shape[2], out), np.int64)
+        for group in range(node.groups):
+            inputs = slice(group * per_group, (group + 1) * per_group)
+            outputs = slice(group * out // node.groups, (group + 1) * out // node.groups)
+            kernel[:, :, inputs, outputs] = node.weights[outputs].transpose(1, 2, 3, 0)
     yield linear(
         context, node, kernel, source, target, stride=node.stride, dilation=node.dilation,
         origin=(-node.padding[0], -node.padding[1]),
@@ -50,8 +53,9 @@ def linear(
     context: Context, node: _Linear, kernel, source: Tensor, target: Tensor, **geometry
 ) -> Pass:
     """A kernel over codes less their zero point, which goes into the bias."""
-    bias = np.asarray(getattr(node, "bias", zeros(kernel.shape[3])), np.int64)
-    bias = bias - source.zero_point * kernel.sum(axis=(0, 1, 2))
+    channels = kernel.shape[-1]
+    bias = np.asarray(getattr(node, "bias", zeros(channels)), np.int64)
+    bias = bias - source.zero_point * kernel.reshape(-1, channels).sum(axis=0)
     return Pass(
         name=node.name, sources=(source.name,), target=target.name,
         **requantized(context, node.requantize, kernel, bias),
@@ -63,7 +67,7 @@ def mean(context: Context, node: Mean) -> Iterator[Pass]:
     """A sum over the image; the multiplier divides."""
     source, target = context.source(node), context.target(node)
     taps = [source.shape[axis] if axis in node.axes else 1 for axis in (0, 1)]
-    kernel = np.tile(identity(source.shape[2]), (*taps, 1, 1))
+    kernel = np.tile(identity(source.shape[2]), (*taps, 1))
     yield linear(context, node, kernel, source, target)
 
 
@@ -81,7 +85,7 @@ def max_pool(context: Context, node: MaxPool) -> Iterator[Pass]:
         raise LoweringError(*_ALL_PADDING)
     yield Pass(
         name=node.name, sources=(source.name,), target=target.name,
-        kernel=np.tile(identity(channels), (*node.kernel, 1, 1)),
+        kernel=np.tile(identity(channels), (*node.kernel, 1)),
         bias=zeros(channels), shift=zeros(channels), count=target.shape[:2],
         origin=(-node.padding[0], -node.padding[1]), stride=node.stride, dilation=node.dilation,
         fill=-128, low=node.low, high=node.high, peak=True,
@@ -118,7 +122,7 @@ def _divided(context: Context, node: AveragePool, count: int, channels: int) -> 
     """Kernel, multiplier and shift of an exact division of a window's sum by `count`."""
     numerator, denominator = 1 << max(node.left, 0), count << max(-node.left, 0)
     largest = 128 * node.kernel[0] * node.kernel[1]
-    ones = np.tile(identity(channels), (*node.kernel, 1, 1))
+    ones = np.tile(identity(channels), (*node.kernel, 1))
     try:
         if context.config.multiplier_bits == MULTIPLIER_BITS:
             multiplier, shift = reciprocal_multiplier(numerator, denominator, largest)

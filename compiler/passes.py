@@ -9,6 +9,7 @@ activation words in which a tile of the kernel is zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -45,8 +46,9 @@ class Pass:
         Two tensors of one shape take the kernel's horizontal axis: kernel ``[:, i]`` is
         for source i, and the kernel is 1 x 1.
     target : str
-    kernel : int64 array, shape (kh, kw, source channels, result channels)
-        Not limited to 8 bits: the scheduler splits wide values into digits.
+    kernel : int64 array, shape (kh, kw, source channels, result channels) or (kh, kw, channels)
+        Without the axis of source channels every channel meets itself alone. Values are not
+        limited to 8 bits: the scheduler splits wide ones into digits.
     bias, shift : int64 arrays, shape (result channels,)
         The shift is to the right; with a multiplier it may be negative, to the left.
     multiplier : int64 array, shape (result channels,), optional
@@ -97,14 +99,28 @@ class Pass:
     table: np.ndarray | None = None
 
     @property
+    def channelwise(self) -> bool:
+        """Every result channel depends on the same channel of the source alone."""
+        return self.kernel.ndim == 3
+
+    def dense(self, outputs: slice, inputs: slice) -> np.ndarray:
+        """Part of the kernel, shape (kh, kw, inputs, outputs)."""
+        if not self.channelwise:
+            return self.kernel[:, :, inputs, outputs]
+        channels = np.arange(self.kernel.shape[2])
+        same = channels[inputs][:, None] == channels[outputs]
+        return self.kernel[:, :, None, outputs] * same
+
+    @cached_property
     def accumulator_bits(self) -> int:
         """Width of a two's complement accumulator that no int8 input can overflow.
 
         Partial sums may wrap: addition modulo 2**n is exact once the final sum fits.
         """
-        low, high = -128, 127
-        negative, positive = np.minimum(self.kernel, 0), np.maximum(self.kernel, 0)
-        most = (positive * high + negative * low).sum(axis=(0, 1, 2)) + self.bias
-        least = (positive * low + negative * high).sum(axis=(0, 1, 2)) + self.bias
+        per_channel = self.kernel.reshape(-1, self.kernel.shape[-1])
+        total, magnitude = per_channel.sum(axis=0), np.abs(per_channel).sum(axis=0)
+        positive, negative = (magnitude + total) // 2, (magnitude - total) // 2
+        most = 127 * positive + 128 * negative + self.bias
+        least = -128 * positive - 127 * negative + self.bias
         extreme = max(int(most.max(initial=0)), -int(least.min(initial=0)) - 1, 0)
         return extreme.bit_length() + 1

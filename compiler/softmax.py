@@ -1,4 +1,4 @@
-"""TFLite's integer SOFTMAX for int8, beta 1, as the host runs it at the network's edge.
+"""TFLite's integer SOFTMAX for int8, as the host runs it at the network's edge.
 
 A code's distance from the largest one is a whole number from 0 to 255, so its
 exponential comes from a table of 256 integers of 31 fraction bits. What is left is a
@@ -18,7 +18,7 @@ _SCALED_BITS = 26
 _ONE = 2**31 - 1  # 1.0 with 31 fraction bits, saturated
 
 
-def softmax(codes: np.ndarray, scale: float) -> np.ndarray:
+def softmax(codes: np.ndarray, scale: float, beta: float = 1.0) -> np.ndarray:
     """Probabilities over the last axis: int8 codes of scale 1/256 and zero point -128.
 
     Parameters
@@ -26,9 +26,11 @@ def softmax(codes: np.ndarray, scale: float) -> np.ndarray:
     codes : int8 array
     scale : float
         Scale of `codes`; their zero point does not matter.
+    beta : float
+        The exponents' factor. TFLite multiplies it by the scale in double precision.
     """
     wide = codes.astype(np.int64)
-    powers = exponential_table(scale)[wide.max(axis=-1, keepdims=True) - wide]
+    powers = exponential_table(scale * beta)[wide.max(axis=-1, keepdims=True) - wide]
     # 12 integer bits leave room for the sum of 4096 ones.
     total = ((powers + 2**11) >> 12).sum(axis=-1, keepdims=True)
     reciprocals, lengths = np.vectorize(_reciprocal, otypes=[np.int64, np.int64])(total)
@@ -46,11 +48,14 @@ def exponential_table(scale: float) -> np.ndarray:
     multiplier = math.floor(mantissa * 2**31 + 0.5)
     if multiplier == 2**31:
         multiplier, shift = multiplier // 2, shift + 1
-    if shift < 0:
-        raise ValueError(f"scale must be at least 2**-{_SCALED_BITS}, not {scale!r}")
+    if shift < -31:
+        multiplier = shift = 0
     reach = math.floor(31 * 2**_SCALED_BITS / 2**shift)
+    left, right = max(shift, 0), max(-shift, 0)
     table = [
-        _exponential(_product(-(distance << shift), multiplier)) if distance <= reach else 0
+        _exponential(_divided(_product(-(distance << left), multiplier), right))
+        if distance <= reach
+        else 0
         for distance in range(256)
     ]
     return np.array(table, np.int64)
@@ -63,7 +68,7 @@ def _product(one: int, two: int) -> int:
 
 def _divided(value: int, bits: int) -> int:
     """``value / 2**bits``, ties away from zero."""
-    half = 2 ** (bits - 1)
+    half = (1 << bits) >> 1
     return (value + half) >> bits if value >= 0 else -((half - value) >> bits)
 
 

@@ -102,11 +102,8 @@ class _Tile:
 def _tiles(step: Pass, config: Config) -> Iterator[_Tile]:
     """Tiles of the first path, without the words in which they have only zeros."""
     rows, columns = config.rows, config.columns
-    kh, kw, inputs, outputs = step.kernel.shape
-    blocks = -(-inputs // rows)
-    kernel = np.zeros((kh, kw, blocks * rows, outputs), np.int64)
-    kernel[:, :, :inputs] = step.kernel
-    kernel = kernel.reshape(kh, kw, blocks, rows, outputs)
+    kh, kw, *_, outputs = step.kernel.shape
+    inputs = step.kernel.shape[2]
     first = 0
     while first < outputs:
         channels = min(columns, outputs - first)
@@ -114,11 +111,17 @@ def _tiles(step: Pass, config: Config) -> Iterator[_Tile]:
             # A maximum must not meet the zero sums of words that hold none of its channels:
             # its tiles end where words end.
             channels = min(channels, rows - first % rows)
-        weights = np.zeros((kh, kw, blocks, rows, columns), np.int64)
-        weights[..., :channels] = kernel[..., first : first + channels]
+        # Channelwise, the words that may be used are known.
+        end = first + channels if step.channelwise else inputs
+        start = first // rows * rows if step.channelwise else 0
+        blocks = -(-(end - start) // rows)
+        weights = np.zeros((kh, kw, blocks * rows, columns), np.int64)
+        part = step.dense(slice(first, first + channels), slice(start, end))
+        weights[:, :, : end - start, :channels] = part
+        weights = weights.reshape(kh, kw, blocks, rows, columns)
         used = np.flatnonzero(weights.any(axis=(0, 1, 3, 4)))
         low, high = (int(used[0]), int(used[-1])) if len(used) else (0, 0)
-        yield _Tile(first, channels, low, weights[:, :, low : high + 1])
+        yield _Tile(first, channels, start // rows + low, weights[:, :, low : high + 1])
         first += channels
 
 
@@ -155,9 +158,11 @@ def _while(tiles: Sequence[_Tile], config: Config, expected) -> int:
 
 def _fits_window(step: Pass, config: Config) -> bool:
     """Whether the second path can do it, in fewer steps than the first."""
-    kh, kw, inputs, outputs = step.kernel.shape
-    if not config.window or step.peak or len(step.sources) > 1 or step.pixel_steps is not None:
+    if not config.window or not step.channelwise or step.peak:
         return False
+    if len(step.sources) > 1 or step.pixel_steps is not None:
+        return False
+    kh, kw, _ = step.kernel.shape
     span = config.rows // config.window
     lines, pixels = _padded_image(step)
     return (
@@ -166,11 +171,9 @@ def _fits_window(step: Pass, config: Config) -> bool:
         and max(kh, kw, *step.stride) <= 1 << widths(config)["skip_y"][0]
         and step.dilation == (1, 1)
         and 3 <= pixels <= config.line_depth
-        and inputs == outputs
-        and not step.kernel[:, :, ~np.eye(inputs, dtype=bool)].any()
+        and lines * pixels < step.count[0] * step.count[1] * kh * kw
         and step.kernel.min() >= -128
         and step.kernel.max() <= 127
-        and lines * pixels < step.count[0] * step.count[1] * kh * kw
     )
 
 
@@ -184,16 +187,15 @@ def _padded_image(step: Pass) -> tuple[int, int]:
 
 
 def _window(step: Pass, config: Config) -> Sweep:
-    kh, kw, channels, _ = step.kernel.shape
+    kh, kw, channels = step.kernel.shape
     span = config.rows // config.window
-    taps = step.kernel.diagonal(axis1=2, axis2=3)
     tiles = -(-channels // config.columns)
     weights = np.zeros((tiles * config.columns, config.rows), np.int64)
     for ky in range(kh):
         for kx in range(kw):
             # The newest line enters first, and within it the newest pixel.
             row = (kh - 1 - ky) * span + kw - 1 - kx
-            weights[:channels, row] = taps[ky, kx]
+            weights[:channels, row] = step.kernel[ky, kx]
     weights = weights.reshape(tiles, config.columns, config.rows).swapaxes(1, 2)
     return Sweep(
         first_channel=0,

@@ -38,18 +38,29 @@ class Divergence:
     level : str
         The engine that differs from what is expected.
     tensor : str
+        Its name in the integer graph.
     index : (n, y, x, c)
     expected, actual : int
+        Real numbers where the tensor is an output in real numbers.
     cycle : int or None
         When the engine computed the element, where it knows.
+    name : str or None
+        The model's own name for the tensor, where it is another.
+    number : int or None
+        The tensor's number in the model's file.
+    against : str or None
+        What is expected, where it is not golden's.
     """
 
     level: str
     tensor: str
     index: tuple[int, int, int, int]
-    expected: int
-    actual: int
+    expected: float
+    actual: float
     cycle: int | None = None
+    name: str | None = None
+    number: int | None = None
+    against: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dumps``."""
@@ -60,13 +71,19 @@ class Divergence:
             "expected": self.expected,
             "actual": self.actual,
             "cycle": self.cycle,
+            "name": self.tensor if self.name is None else self.name,
+            "number": self.number,
+            "against": self.against,
         }
 
     def __str__(self) -> str:
         when = "" if self.cycle is None else f" in cycle {self.cycle}"
+        whose = "" if self.against is None else f" from {self.against}"
+        number = "" if self.number is None else f" (number {self.number})"
+        name = self.tensor if self.name is None else self.name
         n, y, x, c = self.index
         return (
-            f"{self.level} differs first in tensor {self.tensor!r}, sample {n}, row {y}, "
+            f"{self.level} differs first{whose} in tensor {name!r}{number}, sample {n}, row {y}, "
             f"column {x}, channel {c}: {self.actual} instead of {self.expected}{when}"
         )
 
@@ -82,7 +99,7 @@ def compare(
 
     Parameters
     ----------
-    expected, actual : mapping of tensor name to int8 array, shape (N, H, W, C)
+    expected, actual : mapping of tensor name to array, shape (N, H, W, C)
     level : str
         The name of the engine that computed `actual`.
     names : iterable of str, optional
@@ -111,6 +128,6 @@ def compare(
         if len(differing):
             n, y, x, c = (int(i) for i in differing[0])
             return Divergence(
-                level, name, (n, y, x, c), int(want[n, y, x, c]), int(have[n, y, x, c])
+                level, name, (n, y, x, c), want[n, y, x, c].item(), have[n, y, x, c].item()
             )
     return None

@@ -16,8 +16,9 @@ import numpy as np
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 
-#: Elements of unfolded windows held at a time, so that large batches need little memory.
-WINDOW_ELEMENTS = 1 << 23
+#: Elements worked on at a time, so that large batches and images need little memory and
+#: intermediate results stay in the processor's cache.
+ELEMENTS = 1 << 20
 
 
 @dataclass
@@ -53,7 +54,7 @@ def run_network(
     inputs : mapping of tensor name to int8 array, shape (N, H, W, C)
         One for each input of the network, all with the same N.
     keep : bool
-        Return every tensor, not only those that `shown` names.
+        Return every tensor but the constants, not only those that `shown` names.
 
     Returns
     -------
@@ -64,10 +65,13 @@ def run_network(
     OverflowError
         If an accumulator does not fit int32.
     ValueError
-        If an input is missing or unfit, or a node does not agree with its tensors.
+        If an input or a constant is missing or unfit, or a node does not agree with its tensors.
     """
     values = _checked_inputs(network, inputs)
-    wanted = set(network.tensors if keep else shown(network))
+    samples = len(next(iter(values.values()), [0]))
+    wanted = set(network.tensors if keep else shown(network)) - set(network.constants)
+    for name, constant in network.constants.items():
+        values[name] = _repeated(network, name, constant, samples)
     last_use = {name: i for i, node in enumerate(network.nodes) for name in node.inputs}
     for i, node in enumerate(network.nodes):
         values[node.output] = run_node(network, node, values)
@@ -95,8 +99,13 @@ def run_node(network: Any, node: Any, values: Mapping[str, np.ndarray]) -> np.nd
     if kind not in OPERATORS:
         raise ValueError(f"{node.name!r}: golden knows no operator {kind}")
     tensors = [network.tensors[name] for name in (*node.inputs, node.output)]
-    result = OPERATORS[kind](node, [values[name] for name in node.inputs], tensors)
-    shape = tuple(tensors[-1].shape)
+    xs, shape = [values[name] for name in node.inputs], tuple(tensors[-1].shape)
+    chunk = max(1, ELEMENTS // max(int(np.prod(tensor.shape)) for tensor in tensors))
+    parts = [
+        OPERATORS[kind](node, [x[start : start + chunk] for x in xs], tensors)
+        for start in range(0, max(len(xs[0]), 1), chunk)
+    ]
+    result = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if result.shape[1:] != shape:
         raise ValueError(
             f"{node.name!r}: computes shape {result.shape[1:]}, "
@@ -121,6 +130,16 @@ def _checked_inputs(network: Any, inputs: Mapping[str, np.ndarray]) -> dict[str,
     if len({len(value) for value in values.values()}) > 1:
         raise ValueError("inputs must have the same number of samples")
     return values
+
+
+def _repeated(network: Any, name: str, constant: np.ndarray, samples: int) -> np.ndarray:
+    shape = tuple(network.tensors[name].shape)
+    if constant.dtype != np.int8 or constant.shape != shape:
+        raise ValueError(
+            f"constant {name!r} must be int8 of shape {shape}, "
+            f"not {constant.dtype} of {constant.shape}"
+        )
+    return np.broadcast_to(constant, (samples, *shape))
 
 
 # Scaling ------------------------------------------------------------------------------
@@ -196,13 +215,24 @@ def requantize(acc: np.ndarray, rq: Any) -> np.ndarray:
 
 
 def _fitting_int32(node: Any, acc: np.ndarray) -> np.ndarray:
-    unfit = (acc < INT32_MIN) | (acc > INT32_MAX)
-    if unfit.any():
-        index = tuple(int(i) for i in np.argwhere(unfit)[0])
+    if acc.size and (acc.min() < INT32_MIN or acc.max() > INT32_MAX):
+        index = tuple(int(i) for i in np.argwhere((acc < INT32_MIN) | (acc > INT32_MAX))[0])
         raise OverflowError(
-            f"{node.name!r}: accumulator {acc[index]} at {index} does not fit int32"
+            f"{node.name!r}: accumulator {acc[index]} at {index[1:]} does not fit int32"
         )
     return acc
+
+
+def _requantized(node: Any, acc: np.ndarray) -> np.ndarray:
+    """Codes of a node's accumulators, which must fit int32."""
+    rq, channels = node.requantize, acc.shape[-1]
+    for numbers in (rq.shift, rq.multiplier):
+        if numbers is not None and np.shape(numbers) not in ((1,), (channels,)):
+            raise ValueError(
+                f"{node.name!r}: requantize constants of shape {np.shape(numbers)} do not fit "
+                f"{channels} channels"
+            )
+    return requantize(_fitting_int32(node, acc), rq)
 
 
 # Operators ----------------------------------------------------------------------------
@@ -210,71 +240,115 @@ def _fitting_int32(node: Any, acc: np.ndarray) -> np.ndarray:
 # int8 (N, H, W, C).
 
 
-def _windows(
-    x: np.ndarray,
-    node: Any,
-    fill: float,
-    dilation: tuple[int, int] = (1, 1),
-    kernel: tuple[int, int] | None = None,
-) -> np.ndarray:
-    """View of (N, OH, OW, C, kh, kw): what each output position sees."""
-    (kh, kw), (dy, dx), (sy, sx) = kernel or node.kernel, dilation, node.stride
-    top, left, bottom, right = node.padding
-    x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
-    reach = ((kh - 1) * dy + 1, (kw - 1) * dx + 1)
-    if reach[0] > x.shape[1] or reach[1] > x.shape[2]:
-        raise ValueError(f"{node.name!r}: a window of {reach} exceeds the padded image")
-    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(1, 2))
-    return view[:, ::sy, ::sx, :, ::dy, ::dx]
+def _padded(x: np.ndarray, padding: tuple[int, int, int, int], fill: int) -> np.ndarray:
+    top, left, bottom, right = padding
+    return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
+
+
+def _reach(node: Any, x: np.ndarray, kernel: Any, dilation: tuple[int, int]) -> tuple[int, int]:
+    """Height and width that a window covers of a padded image."""
+    height, width = ((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    if height > x.shape[1] or width > x.shape[2]:
+        raise ValueError(f"{node.name!r}: a window of {(height, width)} exceeds the padded image")
+    return height, width
 
 
 def accumulate(node: Any, x: np.ndarray, zero_point: int = 0) -> np.ndarray:
     """Accumulators (int64) of a Conv2D or FullyConnected, bias included."""
-    weights, bias = np.asarray(node.weights, np.int64), np.asarray(node.bias, np.int64)
-    if type(node).__name__ == "FullyConnected":
-        columns, groups = x.reshape(1, len(x), 1, 1, -1), 1
-    else:
-        groups, taps = node.groups, weights.shape[1] * weights.shape[2]
-        chunk = max(1, WINDOW_ELEMENTS // (int(np.prod(x.shape[1:])) * taps))
-        if len(x) > chunk:
-            parts = [x[i : i + chunk] for i in range(0, len(x), chunk)]
-            return np.concatenate([accumulate(node, part, zero_point) for part in parts])
-        if x.shape[3] != groups * weights.shape[3] or len(weights) % groups:
-            raise ValueError(
-                f"{node.name!r}: weights {weights.shape} in {groups} groups do not fit "
-                f"{x.shape[3]} channels"
-            )
-        view = _windows(x, node, zero_point, node.dilation, weights.shape[1:3])
-        n, height, width, _, kh, kw = view.shape
-        view = view.reshape(n, height, width, groups, -1, kh, kw)
-        columns = view.transpose(3, 0, 1, 2, 5, 6, 4).reshape(groups, n, height, width, -1)
-    matrix = weights.reshape(groups, len(weights) // groups, -1)
-    if matrix.shape[2] != columns.shape[4]:
-        raise ValueError(
-            f"{node.name!r}: weights {weights.shape} do not fit the input {x.shape[1:]}"
-        )
+    weights, kind = np.asarray(node.weights), type(node).__name__
+    bias = np.asarray(node.bias, np.int64)
     # Products and partial sums, in any order, are integers no larger than `bound`, so a
     # float type that holds all integers up to it loses nothing, and BLAS is fast.
     farthest = max(127 - zero_point, 128 + zero_point)
-    bound = farthest * int(np.abs(matrix).sum(axis=2).max(initial=0))
+    each = np.abs(weights.reshape(len(weights), -1).astype(np.int64)).sum(axis=1)
+    bound = farthest * int(each.max(initial=0))
     exact = np.dtype(np.float32 if bound < 2**24 else np.float64)
     if bound >= 2**53:
         raise OverflowError(f"{node.name!r}: sums up to {bound} do not fit int32")
-    codes = columns.reshape(groups, -1, matrix.shape[2]).astype(exact)
-    codes -= zero_point
-    acc = np.matmul(codes, matrix.transpose(0, 2, 1).astype(exact))
-    acc = acc.transpose(1, 0, 2).reshape(*columns.shape[1:4], len(weights)).astype(np.int64)
-    return _fitting_int32(node, acc + bias)
+    centred = x.astype(exact)
+    centred -= zero_point
+    weights = weights.astype(exact)
+    if kind == "FullyConnected":
+        features = centred.reshape(len(x), 1, 1, -1)
+        if weights.shape[1] != features.shape[3]:
+            raise ValueError(
+                f"{node.name!r}: weights {weights.shape} do not fit the input {x.shape[1:]}"
+            )
+        return (features @ weights.T).astype(np.int64) + bias
+    groups, depth = node.groups, weights.shape[3]
+    if x.shape[3] != groups * depth or len(weights) % groups:
+        raise ValueError(
+            f"{node.name!r}: weights {weights.shape} in {groups} groups do not fit "
+            f"{x.shape[3]} channels"
+        )
+    view = _windows(node, _padded(centred, node.padding, 0), weights.shape[1:3])
+    if groups > 1 and depth == 1:
+        return _channel_sums(view, weights, groups) + bias
+    parts = zip(np.split(view, groups, axis=3), np.split(weights, groups), strict=True)
+    return np.concatenate([_sums(*part) for part in parts], axis=3) + bias
+
+
+def _windows(node: Any, x: np.ndarray, kernel: Any) -> np.ndarray:
+    """View of (N, OH, OW, C, kh, kw): what each output position sees."""
+    reach, (sy, sx), (dy, dx) = _reach(node, x, kernel, node.dilation), node.stride, node.dilation
+    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(1, 2))
+    return view[:, ::sy, ::sx, :, ::dy, ::dx]
+
+
+def _rows(view: np.ndarray, elements: int) -> list[slice]:
+    """Cut the rows of an output into parts of about `ELEMENTS`, at so many `elements` each."""
+    step = max(1, ELEMENTS // max(elements, 1))
+    return [slice(start, start + step) for start in range(0, view.shape[1], step)]
+
+
+def _sums(view: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sums (int64) over windows, all channels in each: one matrix product for some rows."""
+    n, height, width, channels, kh, kw = view.shape
+    result = np.empty((n, height, width, len(weights)), np.int64)
+    matrix = weights.reshape(len(weights), -1).T
+    for rows in _rows(view, n * width * channels * kh * kw):
+        # Kernel columns and channels lie side by side in the image as well: cheap to copy.
+        columns = view[:, rows].transpose(0, 1, 2, 4, 5, 3).reshape(-1, kh * kw * channels)
+        result[:, rows] = (columns @ matrix).reshape(n, -1, width, len(weights))
+    return result
+
+
+def _channel_sums(view: np.ndarray, weights: np.ndarray, groups: int) -> np.ndarray:
+    """Sums (int64) over windows, each channel by itself: one product for each kernel tap."""
+    n, height, width, channels, kh, kw = view.shape
+    result = np.empty((n, height, width, channels, len(weights) // groups), np.int64)
+    taps = weights.reshape(groups, -1, kh, kw)
+    for rows in _rows(view, n * width * len(weights)):
+        total = np.zeros(result[:, rows].shape, weights.dtype)
+        for ky, kx in np.ndindex(kh, kw):
+            total += view[:, rows, :, :, ky, kx, None] * taps[:, :, ky, kx]
+        result[:, rows] = total
+    return result.reshape(n, height, width, -1)
 
 
 def _weighted(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
-    return requantize(accumulate(node, xs[0], tensors[0].zero_point), node.requantize)
+    return _requantized(node, accumulate(node, xs[0], tensors[0].zero_point))
+
+
+def _folded(
+    node: Any, x: np.ndarray, fill: int, combine: Any, dilation: tuple[int, int] = (1, 1)
+) -> np.ndarray:
+    """Combine (`np.add`, `np.maximum`) all of each window: its rows, then its columns."""
+    x = _padded(x, node.padding, fill)
+    reaches = _reach(node, x, node.kernel, dilation)
+    for axis, reach in enumerate(reaches):
+        stride, last = node.stride[axis], x.shape[axis + 1] - reach
+        around = (slice(None),) * (axis + 1)
+        result = x[(*around, slice(0, last + 1, stride))].copy()
+        for start in range(dilation[axis], reach, dilation[axis]):
+            combine(result, x[(*around, slice(start, start + last + 1, stride))], out=result)
+        x = result
+    return x
 
 
 def _inside(node: Any, x: np.ndarray, dilation: tuple[int, int] = (1, 1)) -> np.ndarray:
     """Elements of each window that lie inside the image, shape (1, OH, OW, 1)."""
-    ones = np.ones((1, *x.shape[1:3], 1), np.int64)
-    counts = _windows(ones, node, 0, dilation).sum(axis=(4, 5))
+    counts = _folded(node, np.ones((1, *x.shape[1:3], 1), np.int64), 0, np.add, dilation)
     if not counts.all():
         raise ValueError(f"{node.name!r}: a window lies entirely in the padding")
     return counts
@@ -282,7 +356,7 @@ def _inside(node: Any, x: np.ndarray, dilation: tuple[int, int] = (1, 1)) -> np.
 
 def _average_pool(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
     fill = tensors[0].zero_point if node.count_include_pad else 0
-    total = _windows(xs[0], node, fill).sum(axis=(4, 5), dtype=np.int64)
+    total = _folded(node, xs[0].astype(np.int64), fill, np.add)
     size = node.kernel[0] * node.kernel[1]
     count = np.int64(size) if node.count_include_pad else _inside(node, xs[0])
     if abs(node.left) > 31:
@@ -294,15 +368,47 @@ def _average_pool(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.nda
 def _max_pool(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
     _inside(node, xs[0], node.dilation)
     # No code is below -128, so padding never wins.
-    return clamp(_windows(xs[0], node, -128, node.dilation).max(axis=(4, 5)), node.low, node.high)
+    return clamp(_folded(node, xs[0], -128, np.maximum, node.dilation), node.low, node.high)
+
+
+def _operands(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> list[np.ndarray]:
+    """Operands less their zero points, int64; NumPy repeats their sides of 1."""
+    *sources, target = tensors
+    for source in sources:
+        sides = zip(source.shape, target.shape, strict=True)
+        if any(side not in (1, whole) for side, whole in sides):
+            raise ValueError(
+                f"{node.name!r}: operand {source.name!r} of shape {tuple(source.shape)} "
+                f"cannot be repeated to {tuple(target.shape)}"
+            )
+    return [x.astype(np.int64) - t.zero_point for x, t in zip(xs, sources, strict=True)]
 
 
 def _add(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
-    a, b = (
-        (sign * x.astype(np.int64)) << left
-        for x, sign, left in zip(xs, node.signs, node.left, strict=True)
-    )
-    return requantize(_fitting_int32(node, a + b), node.requantize)
+    if not all(0 <= left <= 31 for left in node.left):
+        raise ValueError(f"{node.name!r}: left must be from 0 to 31, not {node.left}")
+    operands = _operands(node, xs, tensors)
+    parts = [x << left for x, left in zip(operands, node.left, strict=True)]
+    if node.scalings is not None:
+        pairs = zip(parts, node.scalings, strict=True)
+        parts = [scale_accumulator(_fitting_int32(node, part), scaling) for part, scaling in pairs]
+    a, b = (sign * part for sign, part in zip(node.signs, parts, strict=True))
+    return _requantized(node, a + b)
+
+
+def _mul(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
+    a, b = _operands(node, xs, tensors)
+    return _requantized(node, a * b)
+
+
+def _mean(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
+    axes = tuple(axis + 1 for axis in node.axes)
+    centred = xs[0].astype(np.int64) - tensors[0].zero_point
+    return _requantized(node, centred.sum(axis=axes, keepdims=True))
+
+
+def _rescale(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
+    return _requantized(node, xs[0].astype(np.int64) - tensors[0].zero_point)
 
 
 def _table(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
@@ -334,14 +440,14 @@ def _permute(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
 
 
 def _softmax(node: Any, xs: list[np.ndarray], tensors: list[Any]) -> np.ndarray:
-    return softmax(xs[0], tensors[0].scale)
+    return softmax(xs[0], tensors[0].scale * node.beta)
 
 
 # Softmax, in gemmlowp's fixed point: a raw int32 with k integer bits is raw / 2**(31 - k) -
 
 
 def softmax(x: np.ndarray, scale: float) -> np.ndarray:
-    """TFLite's integer SOFTMAX, beta 1, over the last axis; output scale 1/256, zero -128."""
+    """TFLite's integer SOFTMAX over the last axis; `scale` times beta; out: 1/256, zero -128."""
     difference = x.astype(np.int64) - x.max(axis=-1, keepdims=True)
     exponential = exponentials(scale)[-difference]
     total = rounding_divide_power(exponential, 12).sum(axis=-1, keepdims=True)
@@ -396,6 +502,9 @@ OPERATORS = {
     "AveragePool": _average_pool,
     "MaxPool": _max_pool,
     "Add": _add,
+    "Mul": _mul,
+    "Mean": _mean,
+    "Rescale": _rescale,
     "Table": _table,
     "Pad": _pad,
     "Concat": _concat,

@@ -72,17 +72,28 @@ def run_many(
     Parameters and errors are those of `run`, with one entry of `jobs` for each program.
     """
     ready = [Job(program, inputs) for program, inputs in jobs]
-    if not ready:
+    return run_jobs(ready, core=core, stalls_seed=stalls_seed, progress=progress)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    core: Factory = Core,
+    stalls_seed: int | None = None,
+    progress: Progress | None = None,
+) -> list[RunResult]:
+    """Run jobs of one configuration, one after another; the core keeps its memories between."""
+    if not jobs:
         return []
-    same_configuration(ready)
-    dut = core(ready[0].program.config)
+    same_configuration(jobs)
+    dut = core(jobs[0].program.config)
     results: list[RunResult] = []
-    total = sum(job.samples for job in ready)
+    total = sum(job.samples for job in jobs)
 
     async def bench(ctx: Any) -> None:
         ports = _Ports(ctx, dut, stalls_seed)
         done = 0
-        for job in ready:
+        for job in jobs:
             words, cycles = [], []
             await ports.load(job.load)
             for sample in job.input:

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-from random_networks import OPERATORS, describe, random_inputs, random_network, single_operator
+from random_networks import (
+    MULTIPLIER_OPERATORS,
+    OPERATORS,
+    describe,
+    random_inputs,
+    random_network,
+    single_operator,
+)
 
 from weft.compiler.compile import compile_network
 from weft.compiler.network import Conv2D, Network, Node
@@ -29,6 +36,9 @@ def array(rows, columns, **sizes) -> Config:
     return Config(rows=rows, columns=columns, **(depths | sizes))
 
 
+#: What TFLite's networks need of a requantizer.
+TFLITE = {"multiplier_bits": 31, "elementwise": 1}
+
 ARRAYS = {
     "1x1": array(1, 1),
     "1x4": array(1, 4, tables=0),
@@ -43,6 +53,11 @@ ARRAYS = {
     "12x4, window 3": array(12, 4, lanes=2, window=3, line_depth=33),
     "16x8, window 4": array(16, 8, lanes=4, window=4),
     "16x16, window 5": array(16, 16, window=5, activation_depth=600, weight_depth=300),
+    "1x2, multiplier": array(1, 2, **TFLITE),
+    "4x4, multiplier": array(4, 4, **TFLITE),
+    "5x3, multiplier": array(5, 3, **TFLITE, tables=3),
+    "8x8, multiplier of 20 bits": array(8, 8, lanes=2, **(TFLITE | {"multiplier_bits": 20})),
+    "16x8, multiplier, window 3": array(16, 8, lanes=4, window=3, **TFLITE),
 }
 
 #: Load words, cycles and reads of one pair at the most: what Amaranth's simulator does in
@@ -52,9 +67,18 @@ COST = {name: 800 + 13_000 // (config.multipliers + 8) for name, config in ARRAY
 LARGE_COST = (5_000, 60_000)
 #: The second sample shows that the first leaves no traces.
 SAMPLES = 2
-#: A network of each operator, three of several, three with windows where the array has them.
-SEEDS = range(len(OPERATORS) + 6)
-_WINDOWS_FROM = len(OPERATORS) + 3
+#: Networks of several operators, and after them such with windows where the array has them.
+SEVERAL, WINDOWS = 3, 3
+
+
+def operators_of(name: str) -> tuple[str, ...]:
+    """Operators that an array's networks are drawn from."""
+    return tuple(MULTIPLIER_OPERATORS if ARRAYS[name].multiplier_bits else OPERATORS)
+
+
+def seeds_of(name: str) -> range:
+    """A network of each operator, then those of several."""
+    return range(len(operators_of(name)) + SEVERAL + WINDOWS)
 
 
 @dataclass(frozen=True)
@@ -66,7 +90,7 @@ class Pair:
     name : str
         Of the array.
     seed : int
-        One of `SEEDS`; with `large` any.
+        One of `seeds_of`; with `large` any.
     large : bool
         A network of several operators that takes `LARGE_COST`.
     """
@@ -94,27 +118,32 @@ class Pair:
 
     def _network(self, rng: np.random.Generator, config: Config, size: int) -> Network:
         bits = config.accumulator_bits
+        scales = "multiplier" if config.multiplier_bits else "shift"
         if self._operator is not None:
-            return single_operator(rng, self._operator, size=size, accumulator_bits=bits)
-        choice = [name for name in OPERATORS if config.tables or name != "Table"]
+            return single_operator(
+                rng, self._operator, size=size, accumulator_bits=bits, scales=scales
+            )
+        choice = [name for name in operators_of(self.name) if config.tables or name != "Table"]
         if self._has_windows:
             choice = ["DepthwiseConv2D", "AveragePool", "Add", "Concat"]
         return random_network(
             rng, operators=choice, size=size, accumulator_bits=bits, tables=config.tables,
-            max_nodes=8 if self.large else 4, max_side=16 if self.large else 8,
+            max_nodes=8 if self.large else 4, max_side=16 if self.large else 8, scales=scales,
         )  # fmt: skip
 
     @property
     def _operator(self) -> str | None:
         """The only one, if one is asked for and the array can do it."""
-        if self.large or self.seed >= len(OPERATORS):
+        choice = operators_of(self.name)
+        if self.large or self.seed >= len(choice):
             return None
-        operator = OPERATORS[self.seed]
+        operator = choice[self.seed]
         return None if operator == "Table" and not ARRAYS[self.name].tables else operator
 
     @property
     def _has_windows(self) -> bool:
-        return not self.large and self.seed >= _WINDOWS_FROM and ARRAYS[self.name].window > 0
+        first = seeds_of(self.name).stop - WINDOWS
+        return not self.large and self.seed >= first and ARRAYS[self.name].window > 0
 
     def _will_do(self, program: Program) -> bool:
         if self._has_windows:

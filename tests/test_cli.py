@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from weft.cli import cli, main
 from weft.commands import levels
+from weft.compiler.edges import decode_outputs, encode_inputs
+from weft.compiler.program import Program
 from weft.errors import RefusedError
+from weft.hw.config import Space
+from weft.sim import golden
 from weft.sim.golden import RunResult
+from weft.sim.layers import cut
 
 COMMANDS = ["build", "check", "compile", "demo", "flash", "quantize", "run", "simulate", "verify"]
 
@@ -241,9 +247,135 @@ def test_verify_of_equal_levels(capsys, files):
     result = run_json(
         capsys, "verify", files / "array", "--inputs", files / "x.npz", "--level", "program"
     )
-    assert result == (
-        0, {"equal": True, "levels": ["golden", "program"], "first_divergence": None}
+    status, found = result
+    assert status == 0
+    layers = found.pop("layers")
+    assert found == {
+        "equal": True, "samples": 3, "levels": ["golden", "program"], "layer_samples": 3,
+        "references": [], "warnings": [], "first_divergence": None,
+    }  # fmt: skip
+    network = Program.load(files / "array").network
+    assert layers == [node.output for node in network.nodes]
+
+
+@pytest.mark.parametrize(
+    ("layers", "text"),
+    [
+        ("all", "layer by layer: 6 tensors equal on 3 samples\n"),
+        ("first", "layer by layer: 6 tensors equal on 1 sample\n"),
+        ("none", ""),
+    ],
+)
+def test_verify_shows_what_it_compared(layers, text, capsys, files):
+    command = ["verify", files / "array", "--inputs", files / "x.npz", "--level", "program"]
+    assert main([*map(str, command), "--layers", layers]) == 0
+    streams = capsys.readouterr()
+    assert streams.out == f"equal on 3 samples: golden == program\n{text}"
+    assert ("layer by layer: equal" in streams.err) == bool(text)
+
+
+def broken(files, tmp_path, layer):
+    """A copy of a compiled folder with one weight of a layer changed; the layer's tensor."""
+    program = Program.load(files / "array")
+    part = cut(program)[layer]
+    weights = program.images[Space.WEIGHT].copy()
+    weights[part.program.instructions[0].weight, :4] ^= 0x40
+    images = {**program.images, Space.WEIGHT: weights}
+    shutil.copytree(files / "array", tmp_path / "broken")
+    replace(program, images=images).save(tmp_path / "broken")
+    return tmp_path / "broken", part.tensor
+
+
+def test_verify_names_the_layer_where_it_begins(capsys, files, tmp_path):
+    folder, tensor = broken(files, tmp_path, 2)
+    command = ["verify", folder, "--inputs", files / "x.npz", "--level", "program"]
+    status, found = run_json(capsys, *command)
+    first = found["first_divergence"]
+    assert (status, first["level"], first["tensor"], first["name"]) == (
+        1, "program", tensor, tensor,
     )  # fmt: skip
+    # Outputs alone do not show it.
+    _, blind = run_json(capsys, *command, "--layers", "none")
+    assert blind["first_divergence"]["tensor"] == "logits"
+    assert blind["layers"] == []
+    assert main([*map(str, command)]) == 1
+    text = capsys.readouterr().out
+    assert f"not equal: program differs first in tensor {tensor!r}, sample" in text
+
+
+def test_verify_runs_the_layers_of_a_sample_whose_output_differs(capsys, files, tmp_path):
+    """With --layers first, a later sample that shows an error is looked at as well."""
+    folder, tensor = broken(files, tmp_path, 0)
+    x = samples(3, seed=1)
+    x[0] = 0  # weights of the first layer make no difference to it
+    np.savez(tmp_path / "x.npz", inputs=x)
+    command = ["verify", folder, "--inputs", tmp_path / "x.npz", "--level", "program"]
+    _, found = run_json(capsys, *command, "--layers", "first")
+    first = found["first_divergence"]
+    assert (first["tensor"], first["index"][0]) == (tensor, 1)
+
+
+def reference(files, tmp_path, capsys, **arrays):
+    """Verify with a file of reference tensors: status, JSON."""
+    np.savez(tmp_path / "r.npz", **arrays)
+    return run_json(
+        capsys, "verify", files / "array", "--inputs", files / "x.npz", "--level", "program",
+        "--reference", tmp_path / "r.npz",
+    )  # fmt: skip
+
+
+def test_verify_with_reference_tensors(capsys, files, tmp_path):
+    program = Program.load(files / "array")
+    codes = encode_inputs(program.network, {"image": samples(3, seed=1)})
+    tensors = golden.run_network(program.network, codes, keep=True)
+    outputs = decode_outputs(program.network, tensors)["logits"]
+    name = program.network.nodes[1].output
+    arrays = {name: tensors[name][:2], "outputs": outputs, "labels": np.arange(3)}
+    status, found = reference(files, tmp_path, capsys, **arrays)
+    assert (status, found["equal"]) == (0, True)
+    path = str(tmp_path / "r.npz")
+    assert found["references"] == [{"file": path, "tensors": 2, "samples": 3}]
+    assert found["warnings"] == [
+        f"{path}: the network has no tensor 'labels', which is not compared"
+    ]
+
+    arrays[name] = tensors[name][0] ^ 1
+    status, found = reference(files, tmp_path, capsys, **arrays)
+    first = found["first_divergence"]
+    assert (status, found["levels"], found["layers"]) == (1, ["golden"], [])
+    assert (first["level"], first["against"], first["name"]) == ("golden", "r.npz", name)
+    assert first["index"] == [0, 0, 0, 0]
+
+
+def test_verify_shows_references(capsys, files, tmp_path):
+    np.savez(tmp_path / "r.npz", logits=np.zeros((1, 10), np.float32), other=np.zeros(3))
+    command = ["verify", files / "array", "--inputs", files / "x.npz", "--level", "program",
+               "--reference", tmp_path / "r.npz"]  # fmt: skip
+    assert main([*map(str, command)]) == 1
+    out = capsys.readouterr().out
+    assert f"warning: {tmp_path / 'r.npz'}: the network has no tensor 'other', which" in out
+    assert "not equal: golden differs first from r.npz in tensor 'logits', sample 0, row 0" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "r.npz does not exist; give the path of an .npz file"),
+        (b"nothing", "r.npz is not a readable .npz file; save the tensors with numpy.savez("),
+        ({"none": np.zeros(3)}, "r.npz has no array for any tensor of the model (found: 'none')"),
+        ({"logits": np.zeros((2, 9))}, "array 'logits' has shape 2 x 9 where tensor 'logits'"),
+    ],
+)
+def test_bad_references(content, words, capsys, files, tmp_path):
+    if isinstance(content, bytes):
+        (tmp_path / "r.npz").write_bytes(content)
+    elif content:
+        np.savez(tmp_path / "r.npz", **content)
+    status, message = failure(
+        capsys, "verify", files / "array", "--inputs", files / "x.npz", "--level", "program",
+        "--reference", tmp_path / "r.npz",
+    )  # fmt: skip
+    assert (status, words in message) == (2, True), message
 
 
 def test_verify_names_the_first_divergence(capsys, files, monkeypatch):
@@ -261,7 +393,9 @@ def test_verify_names_the_first_divergence(capsys, files, monkeypatch):
     assert found["equal"] is False
     assert found["levels"] == ["golden", "program"]
     first = found["first_divergence"]
-    assert set(first) == {"level", "tensor", "index", "expected", "actual", "cycle"}
+    assert set(first) == {
+        "level", "tensor", "index", "expected", "actual", "cycle", "name", "number", "against",
+    }  # fmt: skip
     assert (first["level"], first["tensor"], first["index"]) == ("program", "logits", [1, 0, 0, 7])
     assert first["actual"] == first["expected"] ^ 1
     assert main([str(argument) for argument in command]) == 1
@@ -292,7 +426,7 @@ def test_bad_model_file(command, content, tmp_path, capsys, files):
     ("array", "words"),
     [
         (np.zeros((4, 1, 8, 9), np.float32), "shape 4 x 1 x 8 x 9"),
-        (np.zeros((1, 8, 8), np.float32), "shape 1 x 8 x 8"),
+        (np.zeros((64,), np.float32), "shape 64"),
         (np.zeros((0, 1, 8, 8), np.float32), "no samples"),
         (np.full((2, 1, 8, 8), np.nan, np.float32), "nan"),
         (np.zeros((2, 1, 8, 8), np.complex64), "complex64"),

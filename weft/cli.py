@@ -17,6 +17,8 @@ from weft.errors import WeftError
 
 if TYPE_CHECKING:
     from weft.commands.result import Result
+    from weft.hw.config import Config
+    from weft.models import TfliteRounding
 
 #: Of sysexits.h: a bug in weft, not in what it was given.
 INTERNAL_ERROR = 70
@@ -24,6 +26,7 @@ INTERRUPTED = 130
 
 LEVELS = ("golden", "program", "rtl", "verilog")
 SIMULATORS = ("verilator", "icarus")
+ROUNDINGS = ("double", "single", "litert")
 
 
 class ArrayShape(click.ParamType):
@@ -58,6 +61,55 @@ simulator_option = click.option(
     "--simulator", type=click.Choice(SIMULATORS), default="verilator", show_default=True,
     help="For the level verilog.",
 )  # fmt: skip
+
+
+rounding_option = click.option(
+    "--rounding", type=click.Choice(ROUNDINGS),
+    help="How a TFLite model's kernels multiply: double as TFLite Micro (the default), "
+    "single, litert as LiteRT's reference.",
+)  # fmt: skip
+
+
+def array_options(text: str) -> Callable:
+    """``--array`` with its own help, and what else an array has beside its shape."""
+    options = (
+        click.option("--array", type=ArrayShape(), help=text),
+        click.option(
+            "--lanes", type=click.IntRange(min=1), metavar="N",
+            help="Requantize lanes of that array.",
+        ),
+        click.option(
+            "--window", type=click.IntRange(min=1), metavar="N",
+            help="Image rows that its second activation path takes.",
+        ),
+        click.option(
+            "--multiplier-bits", type=click.IntRange(1, 31), metavar="N",
+            help="Bits of its requantizer's multiplier; fewer than 31 are not exact.",
+        ),
+    )  # fmt: skip
+
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def array_of(shape: tuple[int, int] | None, **parts: int | None) -> Config | None:
+    """The configuration that ``--array`` and the options beside it ask for."""
+    from weft.hw.config import Config
+
+    given = {name: value for name, value in parts.items() if value is not None}
+    if shape is None:
+        if given:
+            option = next(iter(given)).replace("_", "-")
+            raise click.UsageError(f"--{option} says more of --array RxC; give that too.")
+        return None
+    try:
+        return Config(rows=shape[0], columns=shape[1], **given)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
 
 
 def board_option(text: str, **more: Any) -> Callable:
@@ -147,18 +199,28 @@ def quantize(
 @cli.command("compile")
 @click.argument("model", type=PATH)
 @board_option("Take this board's configuration.")
-@click.option("--array", type=ArrayShape(), help="Or an array of this shape, memories to fit.")
+@array_options("Or an array of this shape, memories to fit.")
+@rounding_option
 @click.option("-o", "--output", type=FOLDER, required=True, metavar="DIR")
 @json_option
 def compile_(
-    *, model: Path, board: str | None, array: tuple[int, int] | None, output: Path, as_json: bool
+    *,
+    model: Path,
+    board: str | None,
+    array: tuple[int, int] | None,
+    rounding: TfliteRounding | None,
+    output: Path,
+    as_json: bool,
+    **parts: int | None,
 ) -> None:
     """Compile the quantised MODEL to Verilog, program, memory images and summary.json."""
     from weft.commands.compile import compile_model
 
     if (board is None) == (array is None):
         raise click.UsageError("Give either --board BOARD or --array RxC.")
-    finish(compile_model(model, output, board=board, array=array), as_json)
+    chosen = array_of(array, **parts)
+    result = compile_model(model, output, board=board, array=chosen, rounding=rounding)
+    finish(result, as_json)
 
 
 @cli.command()
@@ -166,9 +228,8 @@ def compile_(
 @inputs_option
 @click.option("--level", type=click.Choice(LEVELS), default="golden", show_default=True)
 @simulator_option
-@click.option(
-    "--array", type=ArrayShape(), help="Array to compile a MODEL for, where the level needs one."
-)
+@array_options("Array to compile a MODEL for, where the level needs one.")
+@rounding_option
 @output_option
 @json_option
 def simulate(
@@ -178,13 +239,18 @@ def simulate(
     level: str,
     simulator: str,
     array: tuple[int, int] | None,
+    rounding: TfliteRounding | None,
     output: Path,
     as_json: bool,
+    **parts: int | None,
 ) -> None:
     """Run samples through a quantised MODEL or a compiled DIR at one level."""
     from weft.commands.simulate import simulate
 
-    result = simulate(source, inputs, output, level=level, simulator=simulator, array=array)
+    result = simulate(
+        source, inputs, output, level=level, simulator=simulator,
+        array=array_of(array, **parts), rounding=rounding,
+    )  # fmt: skip
     finish(result, as_json)
 
 
@@ -196,12 +262,36 @@ def simulate(
     help="The last level to compare.",
 )  # fmt: skip
 @simulator_option
+@click.option(
+    "--layers", type=click.Choice(["all", "first", "none"]), default="all", show_default=True,
+    help="Samples that also run layer by layer.",
+)  # fmt: skip
+@click.option(
+    "--reference", "references", type=FILE, multiple=True, metavar="R.npz",
+    help="Compare golden with these tensors, by name or number.",
+)  # fmt: skip
 @json_option
-def verify(*, folder: Path, inputs: Path, level: str, simulator: str, as_json: bool) -> None:
-    """Compare every level of a compiled DIR with golden; name the first divergence."""
+def verify(
+    *,
+    folder: Path,
+    inputs: Path,
+    level: str,
+    simulator: str,
+    layers: Literal["all", "first", "none"],
+    references: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Compare every level of a compiled DIR with golden; name the first divergence.
+
+    At each level the samples run as a whole, for the outputs, and layer by layer,
+    for every tensor in between.
+    """
     from weft.commands.verify import verify
 
-    finish(verify(folder, inputs, level=level, simulator=simulator), as_json)
+    result = verify(
+        folder, inputs, level=level, simulator=simulator, layers=layers, references=references
+    )
+    finish(result, as_json)
 
 
 @cli.command()

@@ -66,6 +66,16 @@ def table(
     say()
 
 
+def short(name: str, width: int = 33) -> str:
+    """A layer's name for a table.
+
+    TFLite's converter joins the names of all it fused, with semicolons: the first one is enough.
+    """
+    first, *more = name.split(";")
+    name = f"{first};…" if more else first
+    return name if len(name) <= width else f"…{name[1 - width :]}"
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""

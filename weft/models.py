@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import ZipFile
 
 import numpy as np
@@ -15,7 +15,11 @@ from weft.compiler.network import Network
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.program import Program
 from weft.compiler.quantize import quantize
+from weft.compiler.tflite_reader import read_tflite
 from weft.errors import InputError, RefusedError, UnsupportedError
+
+#: How TFLite's kernels multiply: `docs/arithmetic.md`.
+TfliteRounding = Literal["double", "single", "litert"]
 
 #: Files in a folder that ``weft compile`` and ``weft build`` fill, beside the program's own.
 VERILOG = "weft_core.v"
@@ -23,14 +27,28 @@ SUMMARY = "summary.json"
 BUILD = "build.json"
 
 
-def read_network(path: Path) -> Network:
-    """The integer graph of a quantised model.
+def read_network(path: Path, rounding: TfliteRounding | None = None) -> Network:
+    """The integer graph of a quantised model, ONNX or TFLite.
+
+    Parameters
+    ----------
+    path : Path
+    rounding : str, optional
+        How a TFLite model's kernels multiply: "double" (as TFLite Micro, the default),
+        "single", or "litert" (as LiteRT's reference).
 
     Raises
     ------
     RefusedError
         If the model is a float model.
     """
+    if is_tflite(path):
+        return read_tflite(path, rounding or "double")
+    if rounding is not None:
+        raise InputError(
+            f"{path} is no TFLite model, and only those are rounded in several ways; "
+            "leave --rounding out"
+        )
     graph = load_onnx(path)
     if not graph.scales:
         raise RefusedError(
@@ -39,6 +57,17 @@ def read_network(path: Path) -> Network:
         )
     with naming(str(path)):
         return quantize(graph, graph.scales)
+
+
+def is_tflite(path: Path) -> bool:
+    """Whether a file says it is a TFLite model, by its name or its identifier."""
+    if path.suffix.lower() == ".tflite":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(8)[4:] == b"TFL3"
+    except OSError:
+        return False
 
 
 def read_program(folder: Path) -> Program:

@@ -90,20 +90,39 @@ def run_many(
     Parameters and errors are those of `run`, with one entry of `jobs` and `expected`
     for each program.
     """
-    ready = [Job(program, inputs) for program, inputs in jobs]
-    if not ready:
+    return run_jobs(
+        [Job(program, inputs) for program, inputs in jobs],
+        simulator=simulator,
+        verilog_path=verilog_path,
+        stalls_seed=stalls_seed,
+        progress=progress,
+        expected=expected,
+    )
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    simulator: str = "verilator",
+    *,
+    verilog_path: str | Path | None = None,
+    stalls_seed: int | None = None,
+    progress: Progress | None = None,
+    expected: Sequence[Mapping[str, np.ndarray]] | None = None,
+) -> list[RunResult]:
+    """Run jobs of one configuration, one after another; the core keeps its memories between."""
+    if not jobs:
         return []
-    same_configuration(ready)
-    simulation = prepare(ready[0].program, simulator=simulator, verilog_path=verilog_path)
+    same_configuration(jobs)
+    simulation = prepare(jobs[0].program, simulator=simulator, verilog_path=verilog_path)
     folder = Path(tempfile.mkdtemp(prefix="weft-simulation-"))
-    _write_plan(folder, ready, stalls_seed or 0, expected)
+    _write_plan(folder, jobs, stalls_seed or 0, expected)
     # On failure the folder stays: the error names the log in it.
-    result = _simulate(simulation, folder, sum(job.samples for job in ready), progress)
+    result = _simulate(simulation, folder, sum(job.samples for job in jobs), progress)
     if result["mismatch"] is not None:
-        raise RefusedError(_mismatch(ready, result["mismatch"], simulator))
+        raise RefusedError(_mismatch(jobs, result["mismatch"], simulator))
     words = np.fromfile(folder / harness.DATA_FILE, "<u4")
     shutil.rmtree(folder)
-    return _results(ready, words, result["cycles"])
+    return _results(jobs, words, result["cycles"])
 
 
 def prepare(

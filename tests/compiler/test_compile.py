@@ -270,13 +270,13 @@ def test_everything_that_is_too_small_is_named():
     tiny = Config(rows=4, columns=4, accumulator_bits=16, activation_depth=16, weight_depth=2,
                   parameter_depth=4, program_depth=5, tables=1)  # fmt: skip
     assert refused(network, tiny) == [
-        "memory 'activation': it has 64 bytes and the network needs 272; "
+        "memory 'activation': it has 64 bytes and the network needs 272, 208 more; "
         "use a larger board or a smaller network",
-        "memory 'weight': it has 32 bytes and the network needs 320; "
+        "memory 'weight': it has 32 bytes and the network needs 320, 288 more; "
         "use a larger board or a smaller network",
-        "memory 'parameter': it has 128 bytes and the network needs 192; "
+        "memory 'parameter': it has 128 bytes and the network needs 192, 64 more; "
         "use a larger board or a smaller network",
-        "memory 'program': it has 20 bytes and the network needs 84; "
+        "memory 'program': it has 20 bytes and the network needs 84, 64 more; "
         "use a larger board or a smaller network",
         "memory 'table': it has 1 tables and the network needs 2; "
         "use fewer different activation functions and scales",
@@ -316,7 +316,10 @@ def test_a_problem_of_several_instructions_is_named_once():
 
 
 def test_weights_wider_than_the_digits():
-    network = make([Add("s", ("a", "b"), "c", (0, 29), Requantize(np.array([29])))], dict.fromkeys("abc", (1, 1, 4)))
+    network = make(
+        [Add("s", ("a", "b"), "c", (0, 29), Requantize(np.array([29])))],
+        dict.fromkeys("abc", (1, 1, 4)),
+    )
     found = str(problems_of(network)[0])
     assert found == (
         "pass 's': its weights are wider than 28 bits; "

@@ -48,6 +48,15 @@ def test_layout_there_and_back(seed):
     np.testing.assert_array_equal(dequantize_output(port, tensor, codes), array)
 
 
+def test_a_batch_of_one_in_every_sample():
+    """TFLite's own shape begins with the batch, which may be left out: N samples of 1 x 4."""
+    port, array = Port("input", "x", (1, 4)), np.arange(12, dtype=np.float32).reshape(3, 1, 4) / 8
+    expected = quantize_input(PORT, X, array[:, 0])
+    np.testing.assert_array_equal(quantize_input(port, X, array), expected)
+    np.testing.assert_array_equal(quantize_input(port, X, array[:, 0]), expected)
+    assert dequantize_output(port, X, expected).shape == (3, 1, 4)
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [
@@ -68,11 +77,17 @@ def test_bad_arrays_are_named(array, message):
 @pytest.mark.parametrize("seed", range(20))
 def test_softmax_equals_golden_s(seed):
     rng = np.random.default_rng(seed)
-    scale = 2.0 ** -int(rng.integers(-3, 12)) if seed % 2 else float(10 ** rng.uniform(-5, 1))
+    scale = 2.0 ** -int(rng.integers(-3, 12)) if seed % 2 else float(10 ** rng.uniform(-10, 1))
+    beta = float(np.float32(rng.uniform(0.1, 4))) if seed % 3 else 1.0
     codes = rng.integers(-128, 128, (20, 1, 1, int(rng.integers(1, 200)))).astype(np.int8)
     codes[::3] //= 16
     np.testing.assert_array_equal(exponential_table(scale), golden.exponentials(scale))
-    np.testing.assert_array_equal(softmax(codes, scale), golden.softmax(codes, scale))
+    np.testing.assert_array_equal(softmax(codes, scale, beta), golden.softmax(codes, scale * beta))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 2.0**-60, 2.0**-57, 2.0**-26, 2.0**-27, 1e20])
+def test_softmax_equals_golden_s_at_any_scale(scale):
+    np.testing.assert_array_equal(exponential_table(scale), golden.exponentials(scale))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -90,6 +105,28 @@ def test_exponentials_end_where_31_is_reached():
     assert table[0] == 2**31 - 1
     assert not table[32:].any()
     np.testing.assert_allclose(table[:16] / 2**31, np.exp(-np.arange(16.0)), atol=2e-7)
+
+
+def test_a_port_for_every_tensor():
+    """Softmax over pixels with beta, codes and reals of one tensor, an input shown as it is."""
+    order = np.arange(12).reshape(2, 2, 3).transpose(2, 0, 1).reshape(-1)
+    tensors = {name: Tensor(name, (2, 2, 3), 0.25, -3) for name in "xh"}
+    tensors["y"] = Tensor("y", (2, 2, 3), 1 / 256, -128)
+    nodes = [Table("t", ("x",), "h", np.arange(-128, 128, dtype=np.int8)[::-1]),
+             Softmax("s", ("h",), "y", beta=0.3)]  # fmt: skip
+    outputs = [Port("p", "y", (2, 2, 3)), Port("codes", "y", (3, 2, 2), "int8", order, 9),
+               Port("same", "x", (12,)), Port("logits", "h", (2, 6), "int8")]  # fmt: skip
+    made = Network("n", tensors, nodes, [Port("in", "x", (12,), "int8")], outputs)
+    array = np.random.default_rng(3).integers(-128, 128, (5, 12)).astype(np.int8)
+    codes = encode_inputs(made, {"in": array})
+    shown = golden.run_network(made, codes)
+    del shown["y"]  # a core has no softmax
+    result = decode_outputs(made, shown)
+    expected = golden.softmax(shown["h"], 0.25 * 0.3)
+    np.testing.assert_array_equal(result["p"], (expected.astype(np.float32) + 128) / 256)
+    np.testing.assert_array_equal(result["codes"], expected.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(result["same"], (array.astype(np.float32) + 3) / 4)
+    np.testing.assert_array_equal(result["logits"].reshape(5, 12), ~array)
 
 
 # Whole networks -----------------------------------------------------------------------

@@ -53,7 +53,8 @@ def coordinates(step: Pass, width: int):
 def evaluate(step: Pass, memory: dict[str, np.ndarray]) -> None:
     """Compute one pass on tensors (N, H, W, C)."""
     sources = [memory[name].astype(np.int64) for name in step.sources]
-    kh, kw, _, channels = step.kernel.shape
+    kernel = step.dense(slice(None), slice(None))
+    kh, kw, _, channels = kernel.shape
     _, height, width, _ = sources[0].shape
     y0, x0 = coordinates(step, width)
     total = None
@@ -65,7 +66,7 @@ def evaluate(step: Pass, memory: dict[str, np.ndarray]) -> None:
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
             codes = source[:, np.where(inside, y, 0), np.where(inside, x, 0)]
             codes = np.where(inside[None, :, :, None], codes, step.fill)
-            weights = step.kernel[ky, kx]
+            weights = kernel[ky, kx]
             if step.peak:
                 # The entries that are 1; each result channel has exactly one.
                 part = codes[..., weights.argmax(axis=0)]
@@ -237,8 +238,9 @@ def test_accumulators_are_wide_enough_and_no_wider(operator):
             # The inputs that drive each result channel furthest up and down.
             sums = []
             for sign in (1, -1):
-                up = np.where(step.kernel * sign > 0, 127, np.where(step.kernel == 0, 0, -128))
-                sums.append((up * step.kernel).sum(axis=(0, 1, 2)) + step.bias)
+                kernel = step.dense(slice(None), slice(None))
+                up = np.where(kernel * sign > 0, 127, np.where(kernel == 0, 0, -128))
+                sums.append((up * kernel).sum(axis=(0, 1, 2)) + step.bias)
             highest, lowest = max(int(sums[0].max()), 0), min(int(sums[1].min()), 0)
             fits = lambda n: -(1 << n - 1) <= lowest and highest < 1 << n - 1  # noqa: E731, B023
             assert fits(step.accumulator_bits)

@@ -30,9 +30,25 @@ def test_json():
     found = Divergence("rtl", "b", (1, 0, 1, 0), 6, -6, 120)
     assert json.loads(json.dumps(found.to_json())) == {
         "level": "rtl", "tensor": "b", "index": [1, 0, 1, 0], "expected": 6, "actual": -6,
-        "cycle": 120,
+        "cycle": 120, "name": "b", "number": None, "against": None,
     }  # fmt: skip
     assert str(found).endswith("-6 instead of 6 in cycle 120")
+
+
+def test_the_models_own_name():
+    found = Divergence("golden", "b", (1, 0, 1, 0), 6, -6, None, "conv/Relu", 12, "layers.npz")
+    assert str(found) == (
+        "golden differs first from layers.npz in tensor 'conv/Relu' (number 12), sample 1, row 0, "
+        "column 1, channel 0: -6 instead of 6"
+    )
+    plain = json.loads(json.dumps(found.to_json()))
+    assert (plain["name"], plain["number"], plain["against"]) == ("conv/Relu", 12, "layers.npz")
+
+
+def test_real_numbers():
+    expected = {"a": np.array([[[[0.5]]]], np.float32)}
+    found = compare(expected, {"a": np.array([[[[0.25]]]], np.float32)}, level="golden")
+    assert str(found).endswith("channel 0: 0.25 instead of 0.5")
 
 
 def test_only_tensors_of_both_sides_unless_named():

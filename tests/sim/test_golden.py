@@ -12,7 +12,14 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
-from random_networks import OPERATORS, describe, random_inputs, single_operator
+from random_networks import (
+    MULTIPLIER_OPERATORS,
+    OPERATORS,
+    describe,
+    random_inputs,
+    random_network,
+    single_operator,
+)
 
 from weft.compiler.network import (
     Add,
@@ -21,10 +28,14 @@ from weft.compiler.network import (
     Conv2D,
     FullyConnected,
     MaxPool,
+    Mean,
+    Mul,
     Network,
     Permute,
     Port,
     Requantize,
+    Rescale,
+    Scaling,
     Softmax,
     Tensor,
 )
@@ -54,17 +65,21 @@ def srdhm(x, m):
     return math.floor(Fraction(x * m, 2**31) + Fraction(1, 2))  # ties upward
 
 
-def ref_requantize(acc, rq, channel):
-    shift = int(rq.shift[channel])
-    if rq.rounding == "shift":
-        scaled = nearest(Fraction(acc, 2**shift))
-    elif rq.rounding == "double":
+def ref_scale(acc, scaling, channel):
+    channel %= len(scaling.shift)  # one for all, or one for each
+    shift = int(scaling.shift[channel])
+    if scaling.rounding == "shift":
+        return nearest(Fraction(acc, 2**shift))
+    multiplier = int(scaling.multiplier[channel])
+    if scaling.rounding == "double":
         left = max(-(2**31), min(2**31 - 1, acc << max(shift, 0)))
-        scaled = nearest(Fraction(srdhm(left, int(rq.multiplier[channel])), 2 ** max(-shift, 0)))
-    else:
-        product = Fraction(acc * int(rq.multiplier[channel]), 2**31) * Fraction(2) ** shift
-        scaled = math.floor(product + Fraction(1, 2))
-    return min(max(scaled + rq.zero_point, rq.low), rq.high)
+        return nearest(Fraction(srdhm(left, multiplier), 2 ** max(-shift, 0)))
+    product = Fraction(acc * multiplier, 2**31) * Fraction(2) ** shift
+    return math.floor(product + Fraction(1, 2))
+
+
+def ref_requantize(acc, rq, channel):
+    return min(max(ref_scale(acc, rq, channel) + rq.zero_point, rq.low), rq.high)
 
 
 def taps(node, kernel, dilation, at, shape):
@@ -116,12 +131,34 @@ def ref_max_pool(node, x, zero_point, at):
     return min(max(*found, node.low), node.high)
 
 
-def ref_add(node, a, b, at):
-    total = sum(
-        sign * int(x[at]) * 2**left
-        for x, sign, left in zip((a, b), node.signs, node.left, strict=True)
-    )
-    return min(max(nearest(Fraction(total, 2**node.shift)), node.low), node.high)
+def centred(xs, tensors, at):
+    """Each operand's code at a position, less its zero point; sides of 1 repeat."""
+    for x, tensor in zip(xs, tensors[:-1], strict=True):
+        there = tuple(i if side > 1 else 0 for i, side in zip(at, x.shape, strict=True))
+        yield int(x[there]) - tensor.zero_point
+
+
+def ref_add(node, xs, tensors, at):
+    acc = 0
+    for i, x in enumerate(centred(xs, tensors, at)):
+        part = x * 2 ** node.left[i]
+        if node.scalings is not None:
+            part = ref_scale(part, node.scalings[i], at[2])
+        acc += node.signs[i] * part
+    return ref_requantize(acc, node.requantize, at[2])
+
+
+def ref_mul(node, xs, tensors, at):
+    one, two = centred(xs, tensors, at)
+    return ref_requantize(one * two, node.requantize, at[2])
+
+
+def ref_mean(node, x, zero_point, at):
+    acc = 0
+    for y, column in itertools.product(range(x.shape[0]), range(x.shape[1])):
+        if (0 in node.axes or y == at[0]) and (1 in node.axes or column == at[1]):
+            acc += int(x[y, column, at[2]]) - zero_point
+    return ref_requantize(acc, node.requantize, at[2])
 
 
 def ref_pad(node, x, at):
@@ -151,7 +188,10 @@ def ref_element(node, xs, tensors, at):
         "FullyConnected": lambda: ref_fully_connected(node, x, zero_point, at),
         "AveragePool": lambda: ref_average_pool(node, x, zero_point, at),
         "MaxPool": lambda: ref_max_pool(node, x, zero_point, at),
-        "Add": lambda: ref_add(node, *xs, at),
+        "Add": lambda: ref_add(node, xs, tensors, at),
+        "Mul": lambda: ref_mul(node, xs, tensors, at),
+        "Mean": lambda: ref_mean(node, x, zero_point, at),
+        "Rescale": lambda: ref_requantize(int(x[at]) - zero_point, node.requantize, at[2]),
         "Table": lambda: int(node.table[int(x[at]) + 128]),
         "Pad": lambda: ref_pad(node, x, at),
         "Concat": lambda: ref_concat(node, xs, at),
@@ -193,8 +233,9 @@ def with_zero_points(rng, network, rounding):
     node.requantize.shift[:] = -node.requantize.shift + rng.integers(-1, 3, outputs)
     multiplier = rng.integers(2**30, 2**31, outputs).astype(np.int32)
     requantize = Requantize(
-        node.requantize.shift, multiplier, int(rng.integers(-128, 128)), -120, 119, rounding
-    )
+        node.requantize.shift, multiplier, rounding,
+        zero_point=int(rng.integers(-128, 128)), low=-120, high=119,
+    )  # fmt: skip
     object.__setattr__(node, "requantize", requantize)
     name = node.inputs[0]
     old = network.tensors[name]
@@ -213,6 +254,108 @@ def test_multipliers_and_zero_points_equal_loops(operator, rounding, seed):
     np.testing.assert_array_equal(
         values[node.output], ref_node(network, node, values), describe(network)
     )
+
+
+def random_scaling(rng, rounding, channels, near, **clamps):
+    """A Scaling or, with clamps, a Requantize by factors around ``2**near``."""
+    shift = np.clip(near + rng.integers(-1, 2, channels), 0 if rounding == "shift" else -31, 30)
+    multiplier = None
+    if rounding == "shift":
+        shift = np.clip(-near + rng.integers(-1, 2, channels), 0, 31)
+    else:
+        multiplier = rng.integers(2**30, 2**31, channels).astype(np.int32)
+    if clamps:
+        return Requantize(shift.astype(np.int32), multiplier, rounding, **clamps)
+    return Scaling(shift.astype(np.int32), multiplier, rounding)
+
+
+def random_requantize(rng, rounding, channels, near):
+    low, high = sorted(int(code) for code in rng.choice([-128, -100, -30, 20, 90, 127], 2, False))
+    channels = channels if rng.random() < 0.5 else 1
+    return random_scaling(rng, rounding, channels, near, low=low, high=high,
+                          zero_point=int(rng.integers(-128, 128)))  # fmt: skip
+
+
+def operands(rng, shape, repeated):
+    """A network without nodes: x of `shape`, and z of `shape` or of one that is repeated."""
+    height, width, channels = shape
+    other = {"": shape, "scalar": (1, 1, 1), "channels": (1, 1, channels),
+             "pixels": (height, width, 1)}[repeated]  # fmt: skip
+    network = Network("two")
+    for name, side in (("x", shape), ("z", other)):
+        network.tensors[name] = Tensor(name, side, 1.0, int(rng.integers(-128, 128)))
+        network.inputs.append(Port(name, name, side, "int8"))
+    network.tensors["y"] = Tensor("y", shape, 1.0)
+    network.outputs.append(Port("y", "y", shape, "int8"))
+    return network
+
+
+def assert_loops(rng, network):
+    values = golden.run_network(network, random_inputs(rng, network, 3), keep=True)
+    for name, constant in network.constants.items():
+        assert name not in values
+        values[name] = np.stack([constant] * 3)
+    for node in network.nodes:
+        expected = ref_node(network, node, values)
+        np.testing.assert_array_equal(values[node.output], expected, describe(network))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("repeated", ["", "scalar", "channels", "pixels"])
+@pytest.mark.parametrize("rounding", ["shift", "double", "single"])
+@pytest.mark.parametrize("kind", ["Add", "scaled Add", "Mul"])
+def test_operands_equal_loops(kind, rounding, repeated, seed):
+    rng = np.random.default_rng([seed, 4])
+    shape = tuple(int(side) for side in rng.integers(1, 6, 3))
+    network = operands(rng, shape, repeated)
+    names = ("x", "z") if rng.random() < 0.5 else ("z", "x")
+    signs = (1, -1) if rng.random() < 0.5 else (1, 1)
+    if kind == "Mul":
+        node = Mul("n", names, "y", random_requantize(rng, rounding, shape[2], -7))
+    elif kind == "Add":
+        left = tuple(int(i) for i in rng.integers(0, 8, 2))
+        requantize = random_requantize(rng, rounding, shape[2], -max(left))
+        node = Add("n", names, "y", left, requantize, signs)
+    else:
+        left = (20, 20) if rounding != "shift" else (10, 8)
+        scalings = tuple(random_scaling(rng, rounding, 1, -1) for _ in names)
+        requantize = random_requantize(rng, rounding, shape[2], -max(left))
+        node = Add("n", names, "y", left, requantize, signs, scalings)
+    network.nodes.append(node)
+    if seed % 2:  # the second operand is known beforehand
+        network.inputs.pop()
+        shape = network.tensors["z"].shape
+        network.constants["z"] = rng.integers(-128, 128, shape).astype(np.int8)
+    assert_loops(rng, network)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("axes", [None, (0,), (1,), (0, 1)])
+@pytest.mark.parametrize("rounding", ["shift", "double", "single"])
+def test_mean_and_rescale_equal_loops(rounding, axes, seed):
+    rng = np.random.default_rng([seed, 5])
+    shape = tuple(int(side) for side in rng.integers(1, 7, 3))
+    made = shape if axes is None else tuple(1 if i in axes else s for i, s in enumerate(shape))
+    size = np.prod(shape) // np.prod(made)
+    requantize = random_requantize(rng, rounding, shape[2], -int(np.log2(size)))
+    node = Rescale("n", ("x",), "y", requantize)
+    if axes is not None:
+        node = Mean("n", ("x",), "y", axes, requantize)
+    assert_loops(rng, one_node(node, shape, made, int(rng.integers(-128, 128))))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("operator", [name for name in MULTIPLIER_OPERATORS if name != "Softmax"])
+def test_operator_with_multipliers_equals_loops(operator, seed):
+    rng = np.random.default_rng([seed, 6])
+    assert_loops(rng, single_operator(rng, operator, size=3000, scales="multiplier"))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_network_with_multipliers_equals_loops(seed):
+    rng = np.random.default_rng([seed, 7])
+    operators = [name for name in MULTIPLIER_OPERATORS if name != "Softmax"]
+    assert_loops(rng, random_network(rng, size=3000, operators=operators, scales="multiplier"))
 
 
 @pytest.mark.parametrize("include", [False, True])
@@ -325,9 +468,50 @@ def test_average_left():
 
 
 def test_add_aligns_then_rounds_once():
-    network = one_node(Add("a", ("x", "x"), "y", (3, 0), Requantize(np.array([4])), (1, -1)), (1, 1, 4), (1, 1, 4))
+    node = Add("a", ("x", "x"), "y", (3, 0), Requantize(np.array([4])), (1, -1))
+    network = one_node(node, (1, 1, 4), (1, 1, 4))
     x = np.array([8, -8, 127, 1], np.int8).reshape(1, 1, 1, 4)  # 7x / 16
     assert golden.run_network(network, {"x": x})["y"].reshape(-1).tolist() == [4, -4, 56, 0]
+
+
+def tflite_add(one, two, out, signs=(1, 1)):
+    """TFLite's ADD of two channels, from real scales."""
+    twice = 2 * max(one, two)
+    scalings = []
+    for scale in (one, two):
+        m, s = golden.quantize_multiplier(scale / twice)
+        scalings.append(Scaling(np.array([s]), np.array([m]), "double"))
+    m, s = golden.quantize_multiplier(twice / (2**20 * out))
+    requantize = Requantize(np.array([s]), np.array([m]), "double")
+    return Add("a", ("x", "z"), "y", (20, 20), requantize, signs, tuple(scalings))
+
+
+def test_add_of_different_scales():
+    # 0.5 a + 0.3 b over 0.4, and the difference: (5 + 3) / 4 = 20, 12.5, -1.25, 0.75
+    network = operands(np.random.default_rng(0), (1, 1, 4), "")
+    for name in "xz":
+        network.tensors[name] = Tensor(name, (1, 1, 4), 1.0)
+    inputs = {"x": [10, 10, -1, 0], "z": [10, 0, 0, 1]}
+    codes = {name: np.array([[[x]]], np.int8) for name, x in inputs.items()}
+    for signs, expected in (((1, 1), [20, 13, -1, 1]), ((1, -1), [5, 13, -1, -1])):
+        network.nodes = [tflite_add(0.5, 0.3, 0.4, signs)]
+        assert golden.run_network(network, codes)["y"].reshape(-1).tolist() == expected
+
+
+def test_mul_mean_and_rescale():
+    half = Requantize(np.array([0]), np.array([2**30]), "double", zero_point=-1)
+    x = np.array([[3, -4], [10, 20]], np.int8).reshape(1, 2, 2, 1)
+    found = {}
+    for node, shape in (
+        (Mul("n", ("x", "x"), "y", half), (2, 2, 1)),  # (1, 36, 64, 324) / 2 - 1
+        (Mean("n", ("x",), "y", (0, 1), half), (1, 1, 1)),  # (29 - 8) / 2 - 1
+        (Mean("n", ("x",), "y", (0,), half), (1, 2, 1)),  # (13 - 4, 16 - 4) / 2 - 1
+        (Rescale("n", ("x",), "y", half), (2, 2, 1)),  # (1, -6, 8, 18) / 2 - 1
+    ):
+        network = one_node(node, (2, 2, 1), shape, zero_point=2)
+        codes = golden.run_network(network, {"x": x})["y"].reshape(-1).tolist()
+        found[type(node).__name__, shape] = codes
+    assert list(found.values()) == [[0, 17, 31, 127], [10], [4, 5], [0, -4, 3, 8]]
 
 
 def test_concat_saturates():
@@ -352,6 +536,17 @@ def test_concat_saturates():
 )
 def test_softmax_published_kernel(scale, codes, expected):
     assert golden.softmax(np.array([codes], np.int8), scale)[0].tolist() == expected
+
+
+def test_softmax_of_every_pixel_with_beta():
+    tensors = {name: Tensor(name, (2, 1, 3), 0.25) for name in "xy"}
+    node = Softmax("s", ("x",), "y", beta=0.4)
+    network = Network("n", tensors, [node], [Port("x", "x", ())], [Port("y", "y", ())])
+    x = np.array([[3, 4, 5], [-100, 20, 21]], np.int8).reshape(1, 2, 1, 3)
+    result = golden.run_network(network, {"x": x})["y"]
+    for row in range(2):
+        expected = golden.softmax(x[0, row], 0.1)
+        np.testing.assert_array_equal(result[0, row], expected)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -494,7 +689,7 @@ def test_samples_are_independent(monkeypatch):
     network = single_operator(rng, "Conv2D")
     inputs = random_inputs(rng, network, 5)
     together = golden.run_network(network, inputs)["t0"]
-    monkeypatch.setattr(golden, "WINDOW_ELEMENTS", 1)  # unfold one sample at a time
+    monkeypatch.setattr(golden, "ELEMENTS", 1)  # one sample and one row at a time
     np.testing.assert_array_equal(golden.run_network(network, inputs)["t0"], together)
     alone = golden.run_network(network, {"in0": inputs["in0"][3:4]})["t0"]
     np.testing.assert_array_equal(alone, together[3:4])
@@ -513,7 +708,7 @@ def test_accumulator_beyond_int32_is_refused():
     network = one_node(node, (1, 1, 2), (1, 1, 1))
     x = np.array([[-1, 1], [1, 1]], np.int8).reshape(2, 1, 1, 2)
     assert golden.run_network(network, {"x": x[:1]})["y"].item() == 127
-    message = r"^'head': accumulator 2147483901 at \(1, 0, 0, 0\) does not fit int32$"
+    message = r"^'head': accumulator 2147483901 at \(0, 0, 0\) does not fit int32$"
     with pytest.raises(OverflowError, match=message):
         golden.run_network(network, {"x": x})
 
@@ -540,7 +735,8 @@ def test_unfit_inputs(inputs, message):
 
 
 def test_samples_must_agree():
-    network = one_node(Add("a", ("x", "z"), "y", (0, 0), Requantize(np.array([0]))), (1, 1, 1), (1, 1, 1))
+    node = Add("a", ("x", "z"), "y", (0, 0), Requantize(np.array([0])))
+    network = one_node(node, (1, 1, 1), (1, 1, 1))
     network.tensors["z"] = Tensor("z", (1, 1, 1), 1.0)
     network.inputs.append(Port("z", "z", (1,), "int8"))
     inputs = {"x": np.zeros((2, 1, 1, 1), np.int8), "z": np.zeros((3, 1, 1, 1), np.int8)}
@@ -582,6 +778,14 @@ def conv(**changes):
             "'m': a window lies entirely in the padding",
         ),
         (AveragePool("m", ("x",), "y", (1, 1), left=32), "left must be from -31 to 31, not 32"),
+        (
+            conv(padding=(1, 1, 1, 1), requantize=Requantize(np.zeros(3, np.int32))),
+            r"'c': requantize constants of shape \(3,\) do not fit 2 channels",
+        ),
+        (
+            Add("a", ("x", "x"), "y", (32, 0), Requantize(np.array([0]))),
+            r"'a': left must be from 0 to 31, not \(32, 0\)",
+        ),
         (Permute("p", ("x",), "y", np.arange(3)), r"'p': an order of 3 does not fill \(4, 4, 2\)"),
         (
             type("Gru", (), {"name": "g", "inputs": ("x",), "output": "y"})(),
@@ -593,3 +797,30 @@ def test_a_node_that_disagrees_is_named(node, message):
     network = one_node(node, (4, 4, 2), (4, 4, 2))
     with pytest.raises(ValueError, match=message):
         golden.run_network(network, {"x": np.zeros((1, 4, 4, 2), np.int8)})
+
+
+def test_an_operand_that_cannot_be_repeated_is_named():
+    network = operands(np.random.default_rng(0), (2, 3, 4), "")
+    network.tensors["z"] = Tensor("z", (1, 1, 2), 1.0)
+    network.constants["z"] = np.zeros((1, 1, 2), np.int8)
+    network.nodes.append(Mul("m", ("x", "z"), "y", Requantize(np.array([0]))))
+    network.inputs.pop()
+    x = np.zeros((1, 2, 3, 4), np.int8)
+    message = r"'m': operand 'z' of shape \(1, 1, 2\) cannot be repeated to \(2, 3, 4\)"
+    with pytest.raises(ValueError, match=message):
+        golden.run_network(network, {"x": x})
+    network.constants["z"] = np.zeros((1, 1, 2))
+    message = r"constant 'z' must be int8 of shape \(1, 1, 2\), not float64 of \(1, 1, 2\)"
+    with pytest.raises(ValueError, match=message):
+        golden.run_network(network, {"x": x})
+
+
+def test_an_operand_beyond_int32_is_refused():
+    node = tflite_add(0.5, 0.3, 0.4)
+    object.__setattr__(node, "left", (24, 20))
+    network = operands(np.random.default_rng(0), (1, 1, 1), "")
+    network.tensors["x"] = Tensor("x", (1, 1, 1), 1.0, 127)
+    network.nodes.append(node)
+    inputs = {name: np.full((1, 1, 1, 1), -128, np.int8) for name in "xz"}
+    with pytest.raises(OverflowError, match=r"^'a': accumulator -4278190080 at \(0, 0, 0\)"):
+        golden.run_network(network, inputs)

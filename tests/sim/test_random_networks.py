@@ -4,9 +4,27 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from random_networks import OPERATORS, describe, random_inputs, random_network, single_operator
+from random_networks import (
+    MULTIPLIER_OPERATORS,
+    OPERATORS,
+    describe,
+    random_inputs,
+    random_network,
+    single_operator,
+)
 
-from weft.compiler.network import AveragePool, Concat, Conv2D, FullyConnected, Node
+from weft.compiler.network import (
+    Add,
+    AveragePool,
+    Concat,
+    Conv2D,
+    FullyConnected,
+    Mean,
+    Mul,
+    Node,
+    Rescale,
+    Softmax,
+)
 from weft.sim import golden
 
 
@@ -21,10 +39,16 @@ def kind(network, node: Node) -> str:
     return type(node).__name__
 
 
-def test_a_seed_reproduces_network_and_inputs():
+both_kinds = pytest.mark.parametrize(
+    ("scales", "operators"), [("shift", OPERATORS), ("multiplier", MULTIPLIER_OPERATORS)]
+)
+
+
+@both_kinds
+def test_a_seed_reproduces_network_and_inputs(scales, operators):
     for seed in range(10):
         first, second = (np.random.default_rng(seed) for _ in range(2))
-        one, other = random_network(first), random_network(second)
+        one, other = (random_network(rng, scales=scales) for rng in (first, second))
         assert describe(one) == describe(other)
         one_inputs, other_inputs = random_inputs(first, one, 3), random_inputs(second, other, 3)
         for name, codes in one_inputs.items():
@@ -34,9 +58,11 @@ def test_a_seed_reproduces_network_and_inputs():
             np.testing.assert_array_equal(codes, results[name])
 
 
-def test_every_operator_is_drawn():
-    drawn = Counter(kind(network, node) for network in networks() for node in network.nodes)
-    assert set(drawn) == set(OPERATORS)
+@both_kinds
+def test_every_operator_is_drawn(scales, operators):
+    made = networks(scales=scales)
+    drawn = Counter(kind(network, node) for network in made for node in network.nodes)
+    assert set(drawn) == set(operators)
     assert min(drawn.values()) >= 10
 
 
@@ -69,6 +95,112 @@ def test_features_are_drawn():
     assert [name for name, found in features.items() if not found] == []
 
 
+def test_features_of_multipliers_are_drawn():
+    made = networks(400, scales="multiplier")
+    nodes = [(network, node) for network in made for node in network.nodes]
+
+    def of(*kinds):
+        return [pair for pair in nodes if isinstance(pair[1], kinds)]
+
+    def numbers(name):
+        weighted = [node.requantize for _, node in of(Conv2D, FullyConnected)]
+        return np.concatenate([np.atleast_1d(getattr(rq, name)) for rq in weighted])
+
+    def shapes(network, node):
+        return [network.tensors[name].shape for name in node.inputs]
+
+    def repeats(network, node, form):
+        target = network.tensors[node.output].shape
+        small = {"scalar": (1, 1, 1), "channel": (1, 1, target[2]), "pixel": (*target[:2], 1)}[form]
+        return small in shapes(network, node) and small != target
+
+    pairs, shift = of(Add, Mul), numbers("shift")
+    known = [(n, node) for n, node in pairs if set(node.inputs) & set(n.constants)]
+    others = [pair for pair in pairs if pair not in known]
+    conv = [node for _, node in of(Conv2D)]
+    sums = [node for _, node in of(Add)]
+    rescales = [node for _, node in of(Rescale)]
+    roundings = {getattr(node.requantize, "rounding", None) for _, node in of(Conv2D, Add, Mean)}
+    mixed = {
+        node.requantize.rounding
+        for network, node in of(FullyConnected)
+        if "double" in {n.requantize.rounding for n in network.nodes if isinstance(n, Conv2D)}
+    }
+    features = {
+        "roundings": roundings == {"double", "single"},
+        "litert's roundings": mixed == {"double", "single"},
+        "shift -31": (shift == -31).any(),
+        "shift to the left": (shift > 1).any(),
+        "multiplier 0": (numbers("multiplier") == 0).any(),
+        "per channel": any(len(set(node.requantize.shift.tolist())) > 1 for node in conv),
+        "one for all": any(len(n.requantize.shift) == 1 < len(n.weights) for n in conv),
+        "bias near 2**30": any(np.abs(node.bias).max() > 2**29 for node in conv),
+        "zero points of inputs": len({n.tensors[p.tensor].zero_point for n in made for p in n.inputs
+                                      }) > 50,
+        "zero points of outputs": len({node.requantize.zero_point for node in conv}) > 50,
+        "exactly half": all((1 << 30, 0) in [(s.multiplier[0], s.shift[0]) for s in n.scalings]
+                            for n in sums),
+        "shifts of operands": len({int(s.shift[0]) for n in sums for s in n.scalings}) > 5,
+        "no operand to the left": all(s.shift[0] <= 0 for n in sums for s in n.scalings),
+        "differences": {n.signs for n in sums} == {(1, 1), (1, -1)},
+        "mean axes": {n.axes for _, n in of(Mean)} == {(0,), (1,), (0, 1)},
+        "rescale up": any(n.requantize.shift[0] > 1 for n in rescales),
+        "beta": len({n.beta for _, n in of(Softmax)}) > 2,
+        "average on raw codes": all(n.left == 0 for _, n in of(AveragePool)),
+        "activations": all(n.activations for n in made),
+    } | {
+        f"{type_.__name__}: {name}": any(
+            isinstance(node, type_) and repeats(n, node, form) for n, node in chosen
+        )
+        for type_ in (Add, Mul)
+        for name, form, chosen in (
+            ("constant scalar", "scalar", known), ("constant channels", "channel", known),
+            ("scalar", "scalar", others), ("channels", "channel", others),
+            ("pixels", "pixel", others),
+        )
+    }  # fmt: skip
+    assert [name for name, found in features.items() if not found] == []
+
+
+def quantized(factor):
+    m, s = golden.quantize_multiplier(factor)
+    return ([s], [m])
+
+
+def numbers_of(scaling):
+    return (scaling.shift.tolist(), scaling.multiplier.tolist())
+
+
+def test_scales_agree_with_multipliers():
+    for network in networks(scales="multiplier"):
+        for node in network.nodes:
+            *sources, target = [network.tensors[name] for name in (*node.inputs, node.output)]
+            scales = [tensor.scale for tensor in sources]
+            match type(node).__name__:
+                case "Add":
+                    twice = 2 * max(scales)
+                    assert [numbers_of(s) for s in node.scalings] == [
+                        quantized(scale / twice) for scale in scales
+                    ]
+                    expected = quantized(twice / (2.0**20 * target.scale))
+                    assert numbers_of(node.requantize) == expected
+                case "Mul":
+                    expected = quantized(scales[0] * scales[1] / target.scale)
+                    assert numbers_of(node.requantize) == expected
+                case "Rescale":
+                    assert numbers_of(node.requantize) == quantized(scales[0] / target.scale)
+                case "Mean":
+                    n = sources[0].size // target.size
+                    ((s,), (m,)) = numbers_of(node.requantize)
+                    assert np.isclose(m * 2.0 ** (s - 31), scales[0] / target.scale / n)
+                case "MaxPool" | "AveragePool" | "Pad" | "Slice" | "Permute" | "Concat":
+                    assert {(t.scale, t.zero_point) for t in sources} == {
+                        (target.scale, target.zero_point)
+                    }
+            if hasattr(node, "requantize"):
+                assert node.requantize.zero_point == target.zero_point
+
+
 def exponents(network, node):
     return [int(np.log2(network.tensors[name].scale)) for name in (*node.inputs, node.output)]
 
@@ -80,7 +212,8 @@ def test_scales_agree_with_shifts():
             match type(node).__name__:
                 case "Add":
                     base = min(e[:2])
-                    assert (node.left, node.shift) == ((e[0] - base, e[1] - base), e[2] - base)
+                    assert node.left == (e[0] - base, e[1] - base)
+                    assert node.requantize.shift.tolist() == [e[2] - base]
                 case "Concat":
                     assert node.shift == tuple(e[-1] - i for i in e[:-1])
                     assert min(node.shift) >= 0
@@ -90,25 +223,30 @@ def test_scales_agree_with_shifts():
                     assert e[1] == e[0]
 
 
+@pytest.mark.parametrize("scales", ["shift", "multiplier"])
 @pytest.mark.parametrize("bits", [20, 24, 32])
-def test_bounds(bits):
-    for network in networks(60, size=3000, max_nodes=4, accumulator_bits=bits):
+def test_bounds(bits, scales):
+    for network in networks(60, size=3000, max_nodes=4, accumulator_bits=bits, scales=scales):
         macs = 0
         for node in network.nodes:
             if isinstance(node, Conv2D | FullyConnected):
                 height, width, _ = network.tensors[node.output].shape
                 macs += height * width * node.weights.size
                 weights = np.abs(node.weights.astype(np.int64)).reshape(len(node.weights), -1)
-                worst = np.abs(node.bias.astype(np.int64)) + 128 * weights.sum(axis=1)
+                zero_point = network.tensors[node.inputs[0]].zero_point
+                farthest = max(127 - zero_point, 128 + zero_point)
+                worst = np.abs(node.bias.astype(np.int64)) + farthest * weights.sum(axis=1)
                 assert worst.max() < 2 ** (bits - 1)
         assert macs <= 3000
-        # A residual block's convolution and a Softmax's dense layer come on top.
+        # A residual block's convolution, a Softmax's dense layer and what a concatenation
+        # rescales come on top.
         assert len(network.nodes) <= 4 + 3
 
 
-def test_most_outputs_tell_something():
+@both_kinds
+def test_most_outputs_tell_something(scales, operators):
     dull = total = 0
-    for seed, network in enumerate(networks()):
+    for seed, network in enumerate(networks(scales=scales)):
         inputs = random_inputs(np.random.default_rng(seed), network, 4)
         values = golden.run_network(network, inputs)
         for port in network.outputs:
@@ -125,11 +263,14 @@ def test_chosen_operators_only():
         random_network(np.random.default_rng(0), operators=("Gru",))
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
-def test_single_operator(operator):
+@pytest.mark.parametrize(
+    ("scales", "operator"),
+    [("shift", name) for name in OPERATORS] + [("multiplier", n) for n in MULTIPLIER_OPERATORS],
+)
+def test_single_operator(scales, operator):
     drawn = set()
     for seed in range(20):
-        network = single_operator(np.random.default_rng(seed), operator)
+        network = single_operator(np.random.default_rng(seed), operator, scales=scales)
         assert len(network.nodes) == (2 if operator == "Softmax" else 1)
         drawn.add(kind(network, network.nodes[-1]))
     assert operator in drawn
@@ -141,3 +282,10 @@ def test_description():
     assert "= MaxPool(in0[" in lines[1]
     assert "kernel=(" in lines[1]
     assert lines[2] == "  -> t0"
+
+
+def test_description_of_multipliers():
+    network = single_operator(np.random.default_rng(3), "Add", scales="multiplier")
+    text = describe(network)
+    assert "scalings=[(shift=[" in text
+    assert "in1[3, 11, 3]-17*2^-3.1" in text

@@ -13,10 +13,12 @@ from weft.commands.compile import compile_for_board
 from weft.compiler.calibrate import calibrate
 from weft.compiler.compile import problems_of
 from weft.compiler.float_graph import FloatGraph
+from weft.compiler.network import Network
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.quantize import quantize
 from weft.console import say, wrap
 from weft.errors import Problem, UnsupportedError
+from weft.models import is_tflite, read_network
 
 
 @dataclass(frozen=True)
@@ -58,22 +60,26 @@ def check(model: Path, board: str | None = None) -> Checked:
     Parameters
     ----------
     model : Path
-        A float or quantised ONNX model.
+        A float or quantised ONNX model, or a quantised TFLite model.
     board : str, optional
         Also see that it fits this board.
     """
     chosen = None if board is None else find_board(board)
     target = "any board that is large enough" if chosen is None else chosen.title
     try:
-        graph = load_onnx(model)
-        scales = graph.scales or calibrate(model, graph, _random_samples(graph))
-        network = quantize(graph, scales)
+        network = read_network(model) if is_tflite(model) else _read_onnx(model)
         if chosen is None:
             return Checked(str(model), target, tuple(problems_of(network)))
         compile_for_board(network, chosen)
     except UnsupportedError as error:
         return Checked(str(model), target, error.problems)
     return Checked(str(model), target, ())
+
+
+def _read_onnx(model: Path) -> Network:
+    """The integer graph; a float model gets scales from random samples."""
+    graph = load_onnx(model)
+    return quantize(graph, graph.scales or calibrate(model, graph, _random_samples(graph)))
 
 
 def _random_samples(graph: FloatGraph) -> dict[str, np.ndarray]:

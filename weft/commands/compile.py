@@ -17,7 +17,14 @@ from weft.console import say, step
 from weft.errors import InputError, Problem, UnsupportedError
 from weft.hw.config import Config, Space
 from weft.hw.verilog import to_verilog
-from weft.models import SUMMARY, VERILOG, filling, naming, read_network
+from weft.models import (
+    SUMMARY,
+    VERILOG,
+    TfliteRounding,
+    filling,
+    naming,
+    read_network,
+)
 
 #: Multipliers that an array may have; Verilog for more takes minutes to make.
 LARGEST_ARRAY = 1024
@@ -55,20 +62,27 @@ class Compiled:
 
 
 def compile_model(
-    model: Path, folder: Path, *, board: str | None = None, array: tuple[int, int] | None = None
+    model: Path,
+    folder: Path,
+    *,
+    board: str | None = None,
+    array: Config | None = None,
+    rounding: TfliteRounding | None = None,
 ) -> Compiled:
     """Compile a quantised model for a board, or for an array with memories to fit.
 
     Parameters
     ----------
     model : Path
-        A quantised ONNX model.
+        A quantised ONNX or TFLite model.
     folder : Path
         Where Verilog, program, images and summary.json go.
     board : str, optional
         Name of a board: its configuration is taken.
-    array : (rows, columns), optional
-        The shape of an array, where there is no board.
+    array : Config, optional
+        The array, where there is no board; its memories are made to fit.
+    rounding : str, optional
+        Of a TFLite model, as `read_network` takes it.
 
     Raises
     ------
@@ -78,7 +92,7 @@ def compile_model(
     if (board is None) == (array is None):
         raise InputError("give either a board or an array shape to compile for")
     chosen = None if board is None else find_board(board)
-    network = read_network(model)
+    network = read_network(model, rounding)
     with step(f"compiling {network.name}"), naming(str(model)):
         if chosen is not None:
             program = compile_for_board(network, chosen)
@@ -128,12 +142,11 @@ def _fits(network: Network, board: Board) -> bool:
     return True
 
 
-def compile_for_array(network: Network, array: tuple[int, int]) -> Program:
-    """Compile for an array of rows x columns, with memories as deep as the network needs."""
-    rows, columns = array
-    if rows * columns > LARGEST_ARRAY:
+def compile_for_array(network: Network, array: Config) -> Program:
+    """Compile for an array, with memories as deep as the network needs."""
+    if array.multipliers > LARGEST_ARRAY:
         raise InputError(
-            f"an array of {rows} x {columns} has more than {LARGEST_ARRAY:,} multipliers, "
-            "the most that weft makes Verilog for; give a smaller one"
+            f"an array of {array.rows} x {array.columns} has more than {LARGEST_ARRAY:,} "
+            "multipliers, the most that weft makes Verilog for; give a smaller one"
         )
-    return compile_network(network, fit(network, Config(rows=rows, columns=columns)))
+    return compile_network(network, fit(network, array))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from weft.compiler.program import Program
 from weft.errors import InputError
-from weft.sim import golden, interpreter, rtl
+from weft.sim import golden, interpreter, layers, rtl
 from weft.sim.golden import RunResult
 from weft.sim.verilog import engine as verilog
 
@@ -58,6 +59,34 @@ def run_level(
                 program, inputs, simulator=simulator, verilog_path=verilog_path, progress=progress
             )
     raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
+
+
+def run_layers(
+    level: str,
+    program: Program,
+    inputs: Mapping[str, np.ndarray],
+    *,
+    simulator: str = "verilator",
+    verilog_path: Path | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run a program node by node at one level but "golden", for the tensors of every node.
+
+    Parameters are those of `run_level`; `progress` counts nodes of all samples.
+    """
+    match level:
+        case "program":
+            return layers.run(program, inputs, layers.interpret)
+        case "rtl":
+            return layers.run(program, inputs, partial(rtl.run_jobs, progress=progress))
+        case "verilog":
+            if verilog_path is not None:
+                _check_core(verilog_path, program)
+            run_jobs = partial(
+                verilog.run_jobs, simulator=simulator, verilog_path=verilog_path, progress=progress
+            )
+            return layers.run(program, inputs, run_jobs)
+    raise ValueError(f"level must be one of {', '.join(LEVELS[1:])}, not {level!r}")
 
 
 def _check_core(path: Path, program: Program) -> None:

@@ -12,8 +12,10 @@ from weft.compiler.compile import macs
 from weft.compiler.edges import decode_outputs, encode_inputs
 from weft.console import say, step
 from weft.errors import InputError
+from weft.hw.config import Config
 from weft.models import (
     VERILOG,
+    TfliteRounding,
     is_folder,
     naming,
     read_network,
@@ -24,7 +26,7 @@ from weft.models import (
 from weft.sim import golden
 
 #: The array a model is compiled for when nobody says.
-DEFAULT_ARRAY = (8, 8)
+DEFAULT_ARRAY = Config(rows=8, columns=8)
 
 
 @dataclass(frozen=True)
@@ -76,31 +78,36 @@ def simulate(
     *,
     level: str = "golden",
     simulator: str = "verilator",
-    array: tuple[int, int] | None = None,
+    array: Config | None = None,
+    rounding: TfliteRounding | None = None,
 ) -> Simulated:
     """Run samples through a quantised model or a compiled folder.
 
     Parameters
     ----------
     source : Path
-        A quantised ONNX model, or a folder that `compile` wrote.
+        A quantised ONNX or TFLite model, or a folder that `compile` wrote.
     inputs, output : Path
         .npz files with `inputs` to read and `outputs` to write.
     level : str
         "golden", "program", "rtl" or "verilog".
     simulator : str
         "verilator" or "icarus", for the level "verilog".
-    array : (rows, columns), optional
+    array : Config, optional
         The array to compile a model for; a folder has its own.
+    rounding : str, optional
+        Of a TFLite model, as `read_network` takes it; a folder has its own.
     """
     program = None
     if is_folder(source):
         if array:
             raise InputError(f"{source} is compiled for an array already; leave --array out")
+        if rounding:
+            raise InputError(f"{source} is compiled with a rounding already; leave --rounding out")
         program = read_program(source)
         network = program.network
     else:
-        network = read_network(source)
+        network = read_network(source, rounding)
         if level != "golden" or array:
             with naming(str(source)):
                 program = compile_for_array(network, array or DEFAULT_ARRAY)

@@ -10,8 +10,8 @@ from typing import Any
 
 from weft.compiler.compile import macs
 from weft.compiler.program import Program
-from weft.console import say, table
-from weft.hw.config import Space
+from weft.console import say, short, table
+from weft.hw.config import MULTIPLIER_BITS, Space
 
 
 def summarize(program: Program, model: Path, board: str | None) -> dict[str, Any]:
@@ -65,9 +65,13 @@ def show_summary(summary: dict[str, Any]) -> None:
     rows = []
     for layer in summary["layers"]:
         density = f"{layer['macs'] / (layer['cycles'] * multipliers):.0%}"
-        row = [layer[key] for key in ("name", "op", "macs", "cycles", "weight_bytes")]
-        rows.append([*row, density])
-    table(["layer", "op", "MACs", "cycles", "weight bytes", "array"], rows)
+        rows.append([short(layer["name"]), layer["op"], layer["macs"], layer["cycles"], density])
+    table(["layer", "op", "MACs", "cycles", "array"], rows)
+    sizes = ("weight_bytes", "bias_bytes", "requantize_bytes", "output_bytes")
+    table(
+        ["bytes of layer", "weights", "biases", "requantize", "output"],
+        [[short(layer["name"]), *(layer[size] for size in sizes)] for layer in summary["layers"]],
+    )
     table(
         ["memory", "rows used", "of rows", "bytes each", "bytes"],
         [
@@ -81,4 +85,9 @@ def show_summary(summary: dict[str, Any]) -> None:
         f"{config['rows']} x {config['columns']} array: {summary['macs']:,} MACs in "
         f"{summary['cycles']:,} cycles, utilization {density:.1%}"
     )
+    if 0 < config["multiplier_bits"] < MULTIPLIER_BITS:
+        say(
+            f"multipliers are rounded to {config['multiplier_bits']} bits: the results are not "
+            "those of the model, but of a network close to it"
+        )
     say(f"configuration {summary['config_digest']}, program {summary['program_digest']}")

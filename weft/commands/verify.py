@@ -1,29 +1,57 @@
-"""``weft verify``: every level against golden."""
+"""``weft verify``: every level against golden, and golden against reference tensors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from weft.commands.levels import LEVELS, run_level
+import numpy as np
+
+from weft.commands.levels import LEVELS, run_layers, run_level
+from weft.commands.references import Reference, compare_reference, read_reference
 from weft.compiler.edges import encode_inputs
+from weft.compiler.network import Network, Port
+from weft.compiler.program import Program
 from weft.console import say, step
 from weft.models import VERILOG, read_program, read_samples
+from weft.sim import golden
 from weft.sim.engine import Divergence, compare
+
+#: Which samples also run layer by layer.
+Layers = Literal["all", "first", "none"]
 
 
 @dataclass(frozen=True)
 class Verified:
-    """Which levels were compared, and where the first of them parts from golden."""
+    """What was compared, and the first difference.
+
+    Parameters
+    ----------
+    samples : int
+    levels : tuple of str
+    layers : tuple of str
+        Tensors compared layer by layer at every level, by the model's own names.
+    layer_samples : int
+        On how many samples.
+    references : tuple of (file, tensors, samples)
+        Reference tensors that golden was compared with.
+    warnings : tuple of str
+    first_divergence : Divergence or None
+    """
 
     samples: int
     levels: tuple[str, ...]
-    first_divergence: Divergence | None
+    layers: tuple[str, ...] = ()
+    layer_samples: int = 0
+    references: tuple[tuple[str, int, int], ...] = ()
+    warnings: tuple[str, ...] = ()
+    first_divergence: Divergence | None = None
 
     @property
     def holds(self) -> bool:
-        """Every level equals golden."""
+        """Whether all are equal."""
         return self.first_divergence is None
 
     def to_json(self) -> dict[str, Any]:
@@ -31,20 +59,46 @@ class Verified:
         found = self.first_divergence
         return {
             "equal": self.holds,
+            "samples": self.samples,
             "levels": list(self.levels),
+            "layers": list(self.layers),
+            "layer_samples": self.layer_samples,
+            "references": [
+                {"file": file, "tensors": tensors, "samples": samples}
+                for file, tensors, samples in self.references
+            ],
+            "warnings": list(self.warnings),
             "first_divergence": None if found is None else found.to_json(),
         }
 
     def show(self) -> None:
         """Print it for a person."""
-        if self.first_divergence is None:
-            say(f"equal on {self.samples} samples: {' == '.join(self.levels)}")
-        else:
+        for warning in self.warnings:
+            say(f"warning: {warning}")
+        if self.first_divergence is not None:
             say(f"not equal: {self.first_divergence}")
+            return
+        say(f"equal on {_count(self.samples, 'sample')}: {' == '.join(self.levels)}")
+        if self.layers:
+            say(
+                f"layer by layer: {_count(len(self.layers), 'tensor')} equal on "
+                f"{_count(self.layer_samples, 'sample')}"
+            )
+        for file, tensors, samples in self.references:
+            say(
+                f"golden == {file}: {_count(tensors, 'tensor')} equal on "
+                f"{_count(samples, 'sample')}"
+            )
 
 
 def verify(
-    folder: Path, inputs: Path, *, level: str = "verilog", simulator: str = "verilator"
+    folder: Path,
+    inputs: Path,
+    *,
+    level: str = "verilog",
+    simulator: str = "verilator",
+    layers: Layers = "all",
+    references: Sequence[Path] = (),
 ) -> Verified:
     """Compare every level up to `level` with golden, up to the first difference.
 
@@ -58,24 +112,135 @@ def verify(
         The last level: "golden", "program", "rtl" or "verilog".
     simulator : str
         "verilator" or "icarus".
+    layers : str
+        Beside whole inferences, which show outputs alone, run each layer by itself and compare
+        every tensor: on "all" samples, on the "first", or on "none".
+    references : sequence of Path
+        .npz files with tensors of the first samples, by the model's names or numbers, which
+        golden's must equal.
     """
     program = read_program(folder)
-    codes = encode_inputs(program.network, read_samples(inputs, program.network))
+    network = program.network
+    codes = encode_inputs(network, read_samples(inputs, network))
     samples = len(next(iter(codes.values())))
-    expected: dict[str, Any] = {}
+    known = [read_reference(Path(path), network) for path in references]
+    with step(f"golden, {_count(samples, 'sample')}") as running:
+        outputs = golden.run_network(network, codes)
+        found = _first_difference(network, codes, known)
+        running.note("" if found is None else "not equal")
+    levels = [*LEVELS[1 : LEVELS.index(level) + 1]] if found is None else []
+    engines = _Engines(program, codes, outputs, simulator, folder / VERILOG)
+    chosen = {"all": samples, "first": 1, "none": 0}[layers]
     done: list[str] = []
-    for name in LEVELS[: LEVELS.index(level) + 1]:
-        with step(f"{name}, {samples} samples") as running:
-            result = run_level(
-                name, program, codes, simulator=simulator, verilog_path=folder / VERILOG,
-                progress=running.progress,
-            )  # fmt: skip
-            done.append(name)
-            if name == "golden":
-                expected = result.tensors or result.outputs
-                continue
-            found = compare(expected, result.tensors or result.outputs, level=name)
-            running.note("equal" if found is None else "not equal")
+    for name in levels:
+        done.append(name)
+        found = engines.whole(name)
+        if chosen:
+            # Where outputs differ, the layers of that sample say where it begins.
+            more = set() if found is None else {found.index[0]}
+            found = engines.by_layers(name, sorted({*range(chosen)} | more)) or found
         if found is not None:
-            return Verified(samples, tuple(done), found)
-    return Verified(samples, tuple(done), None)
+            found = _named(network, found)
+            break
+    return Verified(
+        samples=samples,
+        levels=("golden", *done),
+        layers=tuple(_names(network, engines.compared)),
+        layer_samples=chosen if engines.compared else 0,
+        references=tuple(_summary(reference, samples) for reference in known),
+        warnings=tuple(_warning(reference) for reference in known if reference.unknown),
+        first_divergence=found,
+    )
+
+
+class _Engines:
+    """The levels below golden, on the samples of one verification."""
+
+    def __init__(
+        self,
+        program: Program,
+        codes: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        simulator: str,
+        verilog_path: Path,
+    ):
+        self.compared: list[str] = []  # tensors, layer by layer
+        self._program = program
+        self._codes = codes
+        self._outputs = outputs
+        self._simulator = simulator
+        self._verilog_path = verilog_path
+
+    def whole(self, level: str) -> Divergence | None:
+        """Compare the outputs of whole inferences."""
+        count = len(next(iter(self._codes.values())))
+        with step(f"{level}, {_count(count, 'sample')}") as running:
+            result = run_level(
+                level, self._program, self._codes, simulator=self._simulator,
+                verilog_path=self._verilog_path, progress=running.progress,
+            )  # fmt: skip
+            found = compare(self._outputs, result.outputs, level=level)
+            running.note("equal" if found is None else "not equal")
+        return found
+
+    def by_layers(self, level: str, samples: Sequence[int]) -> Divergence | None:
+        """Compare every tensor of some samples."""
+        codes = _part(self._codes, samples)
+        expected = golden.run_network(self._program.network, codes, keep=True)
+        with step(f"{level}, {_count(len(samples), 'sample')} layer by layer") as running:
+            result = run_layers(
+                level, self._program, codes, simulator=self._simulator,
+                verilog_path=self._verilog_path, progress=running.progress,
+            )  # fmt: skip
+            assert result.tensors is not None
+            self.compared = [name for name in expected if name in result.tensors]
+            found = compare(expected, result.tensors, level=level, names=self.compared)
+            running.note("equal" if found is None else "not equal")
+        if found is None:
+            return None
+        return replace(found, index=(samples[found.index[0]], *found.index[1:]))
+
+
+def _part(codes: Mapping[str, np.ndarray], samples: Sequence[int]) -> dict[str, np.ndarray]:
+    return {name: array[list(samples)] for name, array in codes.items()}
+
+
+def _first_difference(
+    network: Network, codes: Mapping[str, np.ndarray], references: Sequence[Reference]
+) -> Divergence | None:
+    for reference in references:
+        count = min(reference.samples, len(next(iter(codes.values()))))
+        tensors = golden.run_network(network, _part(codes, range(count)), keep=True)
+        found = compare_reference(network, reference, tensors)
+        if found is not None:
+            return found
+    return None
+
+
+def _names(network: Network, tensors: Sequence[str]) -> list[str]:
+    """The model's own names."""
+    own = _own_ports(network)
+    return [own[name].name if name in own else name for name in tensors]
+
+
+def _named(network: Network, found: Divergence) -> Divergence:
+    port = _own_ports(network).get(found.tensor)
+    return found if port is None else replace(found, name=port.name, number=port.number)
+
+
+def _own_ports(network: Network) -> dict[str, Port]:
+    """By tensor: the model's own name for it, the first where it is seen in several shapes."""
+    return {port.tensor: port for port in reversed(network.activations)}
+
+
+def _summary(reference: Reference, samples: int) -> tuple[str, int, int]:
+    return (str(reference.path), len(reference.tensors), min(reference.samples, samples))
+
+
+def _warning(reference: Reference) -> str:
+    keys = ", ".join(repr(key) for key in reference.unknown)
+    return f"{reference.path}: the network has no tensor {keys}, which is not compared"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
