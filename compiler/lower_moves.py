@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.lower_common import Context, copy, identity, zeros
-from weft.compiler.network import Concat, Pad, Permute, Slice, Tensor
+from weft.compiler.network import Concat, Pad, Permute, Slice
 from weft.compiler.passes import Pass
 
 
@@ -73,39 +73,60 @@ def concat(context: Context, node: Concat) -> Iterator[Pass]:
 
 
 def permute(context: Context, node: Permute) -> Iterator[Pass]:
-    """One copy where pixels move evenly, else one for every pixel."""
+    """As few gathers as there are: of the whole image, of its columns or rows, or of pixels."""
     source, target = context.source(node), context.target(node)
     order = np.asarray(node.order, np.int64).reshape(target.shape)
-    pixels, channels = np.divmod(order, source.shape[2])
-    steps = _affine_steps(pixels[..., 0])
-    if (pixels == pixels[..., :1]).all() and (channels == channels[0, 0]).all() and steps:
-        kernel = np.zeros((1, 1, source.shape[2], target.shape[2]), np.int64)
-        kernel[0, 0, channels[0, 0], np.arange(target.shape[2])] = 1
-        first = divmod(int(pixels[0, 0, 0]), source.shape[1])
-        yield replace(copy(node, source, target, kernel), origin=first, pixel_steps=steps)
-        return
-    for y in range(target.shape[0]):
-        for x in range(target.shape[1]):
-            yield _gather(node, source, target, (y, x), order[y, x])
+    height, width, _ = target.shape
+    for columns, rows in ((1, 1), (width, 1), (1, height), (width, height)):
+        parts = [
+            (int(part[0][0, 0]), int(part[1][0, 0]), order[part])
+            for part in _parts(height, width, rows, columns)
+        ]
+        steps = [_even_steps(part, source.shape[2]) for _, _, part in parts]
+        if all(step is not None for step in steps):
+            break
+    for (y, x, part), step in zip(parts, steps, strict=True):
+        assert step is not None  # a part of one pixel is even
+        yield _gather(context, node, (y, x), part, step)
 
 
-def _affine_steps(pixels: np.ndarray) -> tuple[int, int] | None:
-    """(a, b) where pixels[y, x] = pixels[0, 0] + a * y + b * x, if it is so."""
-    height, width = pixels.shape
-    a = int(pixels[1, 0] - pixels[0, 0]) if height > 1 else 0
-    b = int(pixels[0, 1] - pixels[0, 0]) if width > 1 else 0
-    expected = pixels[0, 0] + a * np.arange(height)[:, None] + b * np.arange(width)
-    return (a, b) if np.array_equal(pixels, expected) else None
+def _parts(height: int, width: int, rows: int, columns: int) -> Iterator[tuple]:
+    """Indices of an image's parts, cut into so many rows and columns."""
+    ys = np.arange(height).reshape(rows, -1)
+    xs = np.arange(width).reshape(columns, -1)
+    for y in ys:
+        for x in xs:
+            yield y[:, None], x[None, :]
 
 
-def _gather(node, source: Tensor, target: Tensor, at: tuple[int, int], order) -> Pass:
-    """One pixel of the target from anywhere in the source: a kernel over all it needs."""
-    ys, xs, cs = np.unravel_index(order, source.shape)
+def _even_steps(order: np.ndarray, channels: int) -> tuple[int, int] | None:
+    """Source pixels from one result to the next along y and along x, where they are the same."""
+    height, width, _ = order.shape
+    first = order[0, 0]
+    a = int(order[1, 0, 0] - first[0]) if height > 1 else 0
+    b = int(order[0, 1, 0] - first[0]) if width > 1 else 0
+    if a % channels or b % channels:
+        return None
+    expected = first + a * np.arange(height)[:, None, None] + b * np.arange(width)[:, None]
+    return (a // channels, b // channels) if np.array_equal(order, expected) else None
+
+
+def _gather(
+    context: Context,
+    node: Permute,
+    at: tuple[int, int],
+    order: np.ndarray,
+    steps: tuple[int, int],
+) -> Pass:
+    """Part of the target from anywhere in the source: a kernel over all its first pixel needs."""
+    source, target = context.source(node), context.target(node)
+    ys, xs, cs = np.unravel_index(order[0, 0], source.shape)
     top, left = int(ys.min()), int(xs.min())
     kernel = np.zeros(
         (ys.max() - top + 1, xs.max() - left + 1, source.shape[2], target.shape[2]), np.int64
     )
-    kernel[ys - top, xs - left, cs, np.arange(len(order))] = 1
+    kernel[ys - top, xs - left, cs, np.arange(target.shape[2])] = 1
     return replace(
-        copy(node, source, target, kernel), count=(1, 1), origin=(top, left), target_origin=at
-    )
+        copy(node, source, target, kernel),
+        count=order.shape[:2], origin=(top, left), target_origin=at, pixel_steps=steps,
+    )  # fmt: skip

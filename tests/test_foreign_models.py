@@ -14,7 +14,6 @@ from weft.commands.compile import compile_for_array
 from weft.commands.quantize import quantize_model
 from weft.compiler.compile import compile_network
 from weft.compiler.edges import decode_outputs, encode_inputs
-from weft.hw.config import Config
 from weft.models import read_network
 from weft.sim import golden, interpreter
 from weft.sim.engine import compare
@@ -142,7 +141,7 @@ def test_program_equals_golden(name, array, made):
     _, quantized, arrays = made(name)
     network = read_network(quantized)
     codes = encode_inputs(network, {key: values[:2] for key, values in arrays.items()})
-    program = compile_for_array(network, Config(rows=array[0], columns=array[1]))
+    program = compile_for_array(network, array)
     expected = golden.run(program, codes)
     assert compare(expected.outputs, interpreter.run(program, codes).outputs) is None
 
@@ -199,7 +198,7 @@ def test_an_input_that_nothing_reads(tmp_path):
     quantize_model(path, tmp_path / "x.npz", tmp_path / "q.onnx")
     assert ports(tmp_path / "q.onnx") == ports(path)
     network = read_network(tmp_path / "q.onnx")
-    program = compile_for_array(network, Config(rows=2, columns=3))
+    program = compile_for_array(network, (2, 3))
     codes = encode_inputs(network, arrays)
     found = interpreter.run(program, codes).outputs
     assert compare(golden.run(program, codes).outputs, found) is None

@@ -66,7 +66,7 @@ def compile_model(
     folder: Path,
     *,
     board: str | None = None,
-    array: Config | None = None,
+    array: Config | tuple[int, int] | None = None,
     rounding: TfliteRounding | None = None,
 ) -> Compiled:
     """Compile a quantised model for a board, or for an array with memories to fit.
@@ -79,7 +79,7 @@ def compile_model(
         Where Verilog, program, images and summary.json go.
     board : str, optional
         Name of a board: its configuration is taken.
-    array : Config, optional
+    array : Config or (rows, columns), optional
         The array, where there is no board; its memories are made to fit.
     rounding : str, optional
         Of a TFLite model, as `read_network` takes it.
@@ -142,8 +142,10 @@ def _fits(network: Network, board: Board) -> bool:
     return True
 
 
-def compile_for_array(network: Network, array: Config) -> Program:
+def compile_for_array(network: Network, array: Config | tuple[int, int]) -> Program:
     """Compile for an array, with memories as deep as the network needs."""
+    if isinstance(array, tuple):
+        array = Config(rows=array[0], columns=array[1])
     if array.multipliers > LARGEST_ARRAY:
         raise InputError(
             f"an array of {array.rows} x {array.columns} has more than {LARGEST_ARRAY:,} "

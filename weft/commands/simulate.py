@@ -78,7 +78,7 @@ def simulate(
     *,
     level: str = "golden",
     simulator: str = "verilator",
-    array: Config | None = None,
+    array: Config | tuple[int, int] | None = None,
     rounding: TfliteRounding | None = None,
 ) -> Simulated:
     """Run samples through a quantised model or a compiled folder.
@@ -93,7 +93,7 @@ def simulate(
         "golden", "program", "rtl" or "verilog".
     simulator : str
         "verilator" or "icarus", for the level "verilog".
-    array : Config, optional
+    array : Config or (rows, columns), optional
         The array to compile a model for; a folder has its own.
     rounding : str, optional
         Of a TFLite model, as `read_network` takes it; a folder has its own.

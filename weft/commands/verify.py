@@ -22,6 +22,12 @@ from weft.sim.engine import Divergence, compare
 #: Which samples also run layer by layer.
 Layers = Literal["all", "first", "none"]
 
+#: Seconds that the level rtl may take where it is only on the way to the level verilog.
+RTL_PATIENCE = 60
+
+#: Cycles a second, times multipliers, of Amaranth's simulator: measured from 4 x 4 to 16 x 8.
+_RTL_SPEED = 65_000
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -131,6 +137,15 @@ def verify(
     levels = [*LEVELS[1 : LEVELS.index(level) + 1]] if found is None else []
     engines = _Engines(program, codes, outputs, simulator, folder / VERILOG)
     chosen = {"all": samples, "first": 1, "none": 0}[layers]
+    warnings = [_warning(reference) for reference in known if reference.unknown]
+    seconds = rtl_seconds(program, samples + chosen)
+    if "rtl" in levels[:-1] and seconds > RTL_PATIENCE:
+        levels.remove("rtl")
+        warnings.append(
+            f"the level rtl is left out: Amaranth's simulator would take about "
+            f"{seconds / 60:,.0f} minutes, and the level verilog runs the same gateware; "
+            "--level rtl runs it all the same"
+        )
     done: list[str] = []
     for name in levels:
         done.append(name)
@@ -148,9 +163,15 @@ def verify(
         layers=tuple(_names(network, engines.compared)),
         layer_samples=chosen if engines.compared else 0,
         references=tuple(_summary(reference, samples) for reference in known),
-        warnings=tuple(_warning(reference) for reference in known if reference.unknown),
+        warnings=tuple(warnings),
         first_divergence=found,
     )
+
+
+def rtl_seconds(program: Program, runs: int) -> float:
+    """About how long Amaranth's simulator takes, on an ordinary machine."""
+    cycles = sum(layer["cycles"] for layer in program.layers)
+    return runs * cycles * (program.config.multipliers + 8) / _RTL_SPEED
 
 
 class _Engines:
