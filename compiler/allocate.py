@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from weft.compiler.network import Tensor
 from weft.compiler.passes import Pass
 from weft.compiler.program import Placement
+
+#: Orders that are tried where the first is not the best there can be.
+TRIES = 300
 
 
 def lifetimes(
@@ -30,15 +35,39 @@ def lifetimes(
 def allocate(
     tensors: Mapping[str, Tensor], spans: Mapping[str, tuple[int, int]], *, rows: int
 ) -> dict[str, Placement]:
-    """Places every tensor in `spans`: the largest first, each at the lowest free address."""
+    """Places every tensor in `spans`, in as few words as the best of many tries takes.
+
+    In each try tensors go one after another to the lowest address free while they live: first the
+    largest first, then in orders that change a little at random, always the same ones.
+    """
     blocks = {name: -(-tensors[name].shape[2] // rows) for name in spans}
     sizes = {name: tensors[name].shape[0] * tensors[name].shape[1] * blocks[name] for name in spans}
-    placed: dict[str, Placement] = {}
-    for name in sorted(spans, key=lambda name: (-sizes[name], spans[name], name)):
+    order = sorted(spans, key=lambda name: (-sizes[name], spans[name], name))
+    least = _most_alive(sizes, spans)
+    rng = np.random.default_rng(0)
+    best, words = _place(order, sizes, spans)
+    for _ in range(TRIES):
+        if words == least:
+            break
+        trial = list(order)
+        first, second = rng.integers(0, len(trial), 2)
+        trial.insert(first, trial.pop(second))
+        bases, size = _place(trial, sizes, spans)
+        if size <= words:
+            best, words, order = bases, size, trial
+    return {name: Placement(best[name], *tensors[name].shape, blocks[name]) for name in spans}
+
+
+def _place(
+    order: Sequence[str], sizes: Mapping[str, int], spans: Mapping[str, tuple[int, int]]
+) -> tuple[dict[str, int], int]:
+    """First word of every tensor, each at the lowest free address, and words in all."""
+    bases: dict[str, int] = {}
+    for name in order:
         start, end = spans[name]
         neighbours = sorted(
-            (placed[other].base, placed[other].base + sizes[other])
-            for other in placed
+            (bases[other], bases[other] + sizes[other])
+            for other in bases
             if spans[other][0] <= end and start <= spans[other][1]
         )
         base = 0
@@ -46,5 +75,14 @@ def allocate(
             if base + sizes[name] <= low:
                 break
             base = max(base, high)
-        placed[name] = Placement(base, *tensors[name].shape, blocks[name])
-    return placed
+        bases[name] = base
+    return bases, max(bases[name] + sizes[name] for name in bases)
+
+
+def _most_alive(sizes: Mapping[str, int], spans: Mapping[str, tuple[int, int]]) -> int:
+    """Words of the tensors that live together: fewer there cannot be."""
+    moments = {moment for span in spans.values() for moment in span}
+    return max(
+        sum(sizes[name] for name, (start, end) in spans.items() if start <= moment <= end)
+        for moment in moments
+    )

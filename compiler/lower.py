@@ -41,7 +41,9 @@ class Lowering:
     passes : list of Pass
         In execution order.
     tensors : dict of name to Tensor
-        The network's, and temporary ones.
+        As they lie in memory, and temporary ones.
+    folds : dict of name to (rows, columns)
+        Inputs that lie folded.
     problems : list of Problem
         Everything that cannot be lowered.
     """
@@ -49,6 +51,7 @@ class Lowering:
     def __init__(self, network: Network, config: Config):
         context = Context(network, config)
         self.tensors: dict[str, Tensor] = context.tensors
+        self.folds: dict[str, tuple[int, int]] = context.folds
         self.passes: list[Pass] = []
         self.problems: list[Problem] = []
         for node in network.nodes:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from weft.compiler.fold import folded, input_folds
 from weft.compiler.network import Network, Node, Requantize, Scaling, Tensor
 from weft.compiler.passes import Pass
 from weft.hw.config import Config
@@ -33,14 +34,21 @@ class Context:
 
     Attributes
     ----------
+    folds : dict of name to (rows, columns)
+        Inputs that the host folds: `weft.compiler.fold`.
     tensors : dict of name to Tensor
-        The network's, and temporary ones.
+        As they lie in memory: the network's, folded ones in their folded shape, and
+        temporary ones.
     """
 
     def __init__(self, network: Network, config: Config):
         self.network = network
         self.config = config
+        self.folds = input_folds(network, config)
         self.tensors = dict(network.tensors)
+        for name, block in self.folds.items():
+            tensor = self.tensors[name]
+            self.tensors[name] = replace(tensor, shape=folded(tensor, block))
 
     def source(self, node: Node, index: int = 0) -> Tensor:
         """The node's input tensor."""

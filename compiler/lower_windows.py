@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.fold import fold_kernel
 from weft.compiler.lower_common import Context, LoweringError, identity, requantized, zeros
 from weft.compiler.network import (
     AveragePool,
@@ -27,19 +28,28 @@ _Linear = Conv2D | FullyConnected | Mean | Rescale
 def conv2d(context: Context, node: Conv2D) -> Iterator[Pass]:
     """A convolution: its weights, spread over the channels of other groups with zeros."""
     source, target = context.source(node), context.target(node)
-    out, kh, kw, per_group = node.weights.shape
-    if node.groups == source.shape[2] == out:
-        kernel = node.weights[..., 0].transpose(1, 2, 0).astype(np.int64)
-    else:
-        kernel = np.zeros((kh, kw, source.shape[2], out), np.int64)
-        for group in range(node.groups):
-            inputs = slice(group * per_group, (group + 1) * per_group)
-            outputs = slice(group * out // node.groups, (group + 1) * out // node.groups)
-            kernel[:, :, inputs, outputs] = node.weights[outputs].transpose(1, 2, 3, 0)
+    block = context.folds.get(source.name)
+    if block is not None:
+        kernel, origin = fold_kernel(_dense(node), block, node.padding[:2])
+        yield linear(context, node, kernel, source, target, origin=origin)
+        return
+    channelwise = node.groups == len(node.weights) and node.weights.shape[3] == 1
+    taps = node.weights[..., 0].transpose(1, 2, 0).astype(np.int64)
     yield linear(
-        context, node, kernel, source, target, stride=node.stride, dilation=node.dilation,
-        origin=(-node.padding[0], -node.padding[1]),
+        context, node, taps if channelwise else _dense(node), source, target,
+        stride=node.stride, dilation=node.dilation, origin=(-node.padding[0], -node.padding[1]),
     )  # fmt: skip
+
+
+def _dense(node: Conv2D) -> np.ndarray:
+    """Weights as a kernel (kh, kw, inputs, outputs)."""
+    out, kh, kw, per_group = node.weights.shape
+    kernel = np.zeros((kh, kw, per_group * node.groups, out), np.int64)
+    for group in range(node.groups):
+        inputs = slice(group * per_group, (group + 1) * per_group)
+        outputs = slice(group * out // node.groups, (group + 1) * out // node.groups)
+        kernel[:, :, inputs, outputs] = node.weights[outputs].transpose(1, 2, 3, 0)
+    return kernel
 
 
 def fully_connected(context: Context, node: FullyConnected) -> Iterator[Pass]:

@@ -263,7 +263,8 @@ class Port:
     tensor : str
         The tensor of the integer graph it feeds or shows.
     shape : tuple of int
-        The file's shape without the batch axis, in the file's layout.
+        Of one sample, in the file's layout: ONNX without its batch axis, TFLite with its batch
+        of 1.
     dtype : str
         ``"float32"``: quantized or dequantized in the host; ``"int8"``: codes.
     order : int64 array or None

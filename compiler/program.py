@@ -29,6 +29,10 @@ class Placement:
 
     Pixel (y, x), channel c is byte ``c % rows`` of word
     ``base + (y * width + x) * blocks + c // rows``.
+
+    With `fold` (of inputs only) these are pixels and channels of the folded tensor: channel
+    ``(i * fold[1] + j) * C + c`` of pixel (y, x) is channel c of the tensor's pixel
+    ``(y * fold[0] + i, x * fold[1] + j)``, and the code `fill` where that is outside.
     """
 
     base: int
@@ -36,11 +40,25 @@ class Placement:
     width: int
     channels: int
     blocks: int
+    fold: tuple[int, int] = (1, 1)
+    fill: int = 0
 
     @property
     def words(self) -> int:
         """Activation words the tensor takes."""
         return self.height * self.width * self.blocks
+
+    def pack(self, codes: np.ndarray, rows: int) -> np.ndarray:
+        """The words that hold a tensor (H, W, C): int8 array (words, rows)."""
+        (down, along), channels = self.fold, codes.shape[2]
+        if self.fold != (1, 1):
+            whole = np.full((self.height * down, self.width * along, channels), self.fill, np.int8)
+            whole[: codes.shape[0], : codes.shape[1]] = codes
+            parts = whole.reshape(self.height, down, self.width, along, channels)
+            codes = parts.transpose(0, 2, 1, 3, 4).reshape(self.height, self.width, -1)
+        padded = np.zeros((self.height, self.width, self.blocks * rows), np.int8)
+        padded[..., : self.channels] = codes
+        return padded.reshape(self.words, rows)
 
 
 @dataclass(eq=False)
@@ -116,8 +134,7 @@ class Program:
                     f"input {name!r} must be an int8 array of shape (N, H, W, C), "
                     f"not {array.dtype} of shape {array.shape}"
                 )
-            place = self.placements[name]
-            shape = (place.height, place.width, place.channels)
+            shape = tuple(self.network.tensors[name].shape)
             if array.shape[1:] != shape:
                 raise InputError(
                     f"a sample of input {name!r} has shape {array.shape[1:]}, "
@@ -142,10 +159,7 @@ class Program:
         parts = []
         for name in self.core_inputs:
             place = self.placements[name]
-            rows = self.config.rows
-            padded = np.zeros((place.height, place.width, place.blocks * rows), np.int8)
-            padded[..., : place.channels] = codes[name]
-            image = padded.reshape(place.words, rows).view(np.uint8)
+            image = place.pack(codes[name], self.config.rows).view(np.uint8)
             parts.append(self._image_words(Space.ACTIVATION, place.base, image))
         return np.concatenate(parts)
 

@@ -64,7 +64,7 @@ def load(directory: Path) -> Program:
             from_plain(description["network"], arrays),
             {space: arrays[f"image_{space.name}"] for space in Space
              if f"image_{space.name}" in arrays},
-            {name: Placement(**place) for name, place in description["placements"].items()},
+            {name: _placement(place) for name, place in description["placements"].items()},
             description["layers"],
         )  # fmt: skip
         digest = program.digest
@@ -77,6 +77,10 @@ def load(directory: Path) -> Program:
     if digest != description["digest"]:
         raise InputError(f"the program in {directory} does not match its digest; {remedy}")
     return program
+
+
+def _placement(description: dict) -> Placement:
+    return Placement(**{**description, "fold": tuple(description["fold"])})
 
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

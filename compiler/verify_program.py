@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from weft.compiler.fold import folded
 from weft.compiler.program import Placement, Program
 from weft.errors import InputError
 from weft.hw.config import Config, Space
@@ -51,6 +53,9 @@ def _faults(program: Program) -> Iterator[str]:
     if ends != [len(instructions) - 1]:
         yield "exactly the last instruction must be marked as the end"
 
+    if not program.core_inputs or not program.core_outputs:
+        yield "the network has no inputs or no outputs"
+        return
     misplaced = list(_misplaced(program))
     if misplaced:
         yield f"tensors {', '.join(misplaced)} do not lie in the activation memory"
@@ -74,10 +79,22 @@ def _misplaced(program: Program) -> Iterator[str]:
         if place is None:
             yield name
             continue
-        blocks = -(-place.channels // program.config.rows)
-        right = Placement(place.base, *program.network.tensors[name].shape, blocks)
-        if place != right or not 0 <= place.base <= program.config.activation_depth - place.words:
+        if (
+            place != _expected(program, name, place)
+            or not 0 <= place.base <= program.config.activation_depth - place.words
+        ):
             yield name
+
+
+def _expected(program: Program, name: str, place: Placement) -> Placement:
+    """A placement as it must be for its tensor, at the same address."""
+    tensor = program.network.tensors[name]
+    if min(place.fold) < 1 or (place.fold != (1, 1) and name not in program.core_inputs):
+        return replace(place, fold=(1, 1))
+    shape = folded(tensor, place.fold)
+    blocks = -(-shape[2] // program.config.rows)
+    fill = tensor.zero_point if place.fold != (1, 1) else 0
+    return Placement(place.base, *shape, blocks, place.fold, fill)
 
 
 def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray) -> Iterator[str]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amaranth.hdl import ClockSignal, Instance, Module, Signal
+from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.isa import bits
+
+#: Rows below which a memory is not split: those of an ECP5's block RAM at its widest.
+SMALLEST_PART = 512
 
 
 class Bank(wiring.Component):
@@ -55,20 +58,31 @@ class Bank(wiring.Component):
         if isinstance(platform, PlainVerilog) and not self.init:
             m.submodules.memory = self._plain_verilog()
             return m
-        m.submodules.memory = ram = memory.Memory(
-            shape=self.width, depth=self.depth, init=self.init
-        )
-        write = ram.write_port()
-        read = ram.read_port()
-        m.d.comb += [
-            write.en.eq(self.write_enable),
-            write.addr.eq(self.write_address),
-            write.data.eq(self.write_data),
-            read.addr.eq(self.read_address),
-        ]
+        word = Signal(self.width)
+        first = 0
+        # Amaranth's simulator is quicker with one memory.
+        for size in [self.depth] if platform is None else powers_of_two(self.depth):
+            ram = memory.Memory(shape=self.width, depth=size, init=self.init[first : first + size])
+            m.submodules[f"memory_{first}" if first else "memory"] = ram
+            write = ram.write_port()
+            read = ram.read_port()
+            m.d.comb += [
+                write.en.eq(self.write_enable & _in_part(self.write_address, first, size)),
+                write.addr.eq(self.write_address),
+                write.data.eq(self.write_data),
+                read.addr.eq(self.read_address),
+            ]
+            chosen = Signal(name=f"chosen_{first}")
+            m.d.sync += chosen.eq(_in_part(self.read_address, first, size))
+            if size == self.depth:
+                m.d.comb += word.eq(read.data)
+            else:
+                with m.If(chosen):
+                    m.d.comb += word.eq(read.data)
+            first += size
         # The output register of a block RAM has no use for a reset.
         output = Signal(self.width, reset_less=True)
-        m.d.sync += output.eq(read.data)
+        m.d.sync += output.eq(word)
         m.d.comb += self.read_data.eq(output)
         return m
 
@@ -85,6 +99,28 @@ class Bank(wiring.Component):
             i_read_address=self.read_address,
             o_read_data=self.read_data,
         )
+
+
+def powers_of_two(depth: int) -> list[int]:
+    """Sizes of the memories that a bank is made of, the largest first.
+
+    Block RAMs of a power of two side by side, each as deep as the memory, need nothing behind
+    them. A memory of another depth would be made of shallow ones under one another, each of full
+    width, and a multiplexer of as many inputs; so the rest is a memory of its own.
+    """
+    sizes = []
+    while depth:
+        size = 1 << depth.bit_length() - 1
+        size = depth if depth < SMALLEST_PART else size
+        sizes.append(size)
+        depth -= size
+    return sizes
+
+
+def _in_part(address: Value, first: int, size: int) -> Value:
+    """Whether an address is in the part of `size` rows that begins at `first`."""
+    low = (size - 1).bit_length()
+    return address >> low == first >> low
 
 
 class PlainVerilog:

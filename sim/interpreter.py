@@ -211,10 +211,9 @@ def run(program: Program, inputs: Mapping[str, np.ndarray]) -> RunResult:
 
 def write_tensor(machine: Machine, program: Program, name: str, codes: np.ndarray) -> None:
     """Place a tensor (H, W, C) in the activation memory."""
-    place, rows = program.placements[name], program.config.rows
-    padded = np.zeros((place.height, place.width, place.blocks * rows), np.int8)
-    padded[..., : place.channels] = codes
-    machine.activation[place.base : place.base + place.words] = padded.reshape(-1, rows)
+    place = program.placements[name]
+    words = place.pack(codes, program.config.rows)
+    machine.activation[place.base : place.base + place.words] = words
 
 
 def read_tensor(machine: Machine, program: Program, name: str) -> np.ndarray:

@@ -15,7 +15,8 @@ def scheduled(kernel, config, *more, count=(3, 3), **options) -> Schedule:
     schedule = Schedule(config)
     for one in (kernel, *more):
         kernel = np.asarray(one, np.int64)
-        kh, kw, inputs, outputs = kernel.shape
+        kh, kw, inputs = kernel.shape[:3]
+        outputs = kernel.shape[-1]
         blocks = [-(-channels // config.rows) for channels in (inputs, outputs)]
         side = (count[0] + kh - 1, count[1] + kw - 1)
         placements = {

@@ -1,0 +1,185 @@
+"""TFLite's numbers: from the scales in a file to integer multipliers, shifts and clamps.
+
+Every formula uses the floating-point types that the kernels use, operation by operation,
+so that the integers come out the same. Sources: the reference kernels of TFLite Micro and
+of LiteRT, checked against LiteRT's reference kernels by running them; ``docs/tflite.md``
+lists where the two differ.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from weft.compiler.network import Requantize, Scaling
+from weft.compiler.tflite_views import NodeError
+
+#: How a model is computed: TFLite Micro's kernels, the same built with one rounding, or
+#: LiteRT's reference kernels.
+Arithmetic = Literal["double", "single", "litert"]
+
+#: How one operator rounds.
+Rounds = Literal["double", "single"]
+
+#: The largest left shift that the kernels' integers have room for.
+LARGEST_SHIFT = 30
+
+
+def rounding_of(arithmetic: Arithmetic, op: str) -> Rounds:
+    """How an operator rounds: LiteRT's reference rounds once in FULLY_CONNECTED alone."""
+    if arithmetic == "litert":
+        return "single" if op == "FULLY_CONNECTED" else "double"
+    return arithmetic
+
+
+def quantize_multiplier(factor: float) -> tuple[int, int]:
+    """(m, s) with ``factor ~ m / 2**31 * 2**s``, m of 31 bits or 0; a negative factor gives -m.
+
+    Raises
+    ------
+    NodeError
+        If the factor is too large for a shift of 30, or no number.
+    """
+    if not math.isfinite(factor):
+        raise NodeError("its scales are too far apart", "quantise the model again")
+    if factor == 0:
+        return 0, 0
+    fraction, shift = math.frexp(abs(factor))
+    multiplier = math.floor(fraction * 2.0**31 + 0.5)
+    if multiplier == 2**31:
+        multiplier, shift = 2**30, shift + 1
+    if shift < -31:  # below that every product rounds to zero
+        return 0, 0
+    if shift > LARGEST_SHIFT:
+        raise NodeError(f"its scales ask for a factor of {factor:.4g}", "quantise the model again")
+    return (multiplier if factor > 0 else -multiplier), shift
+
+
+def scaling(factors: np.ndarray | float, rounding: Rounds) -> Scaling:
+    """Real factors as integers, one for each channel or one for all."""
+    pairs = [quantize_multiplier(float(factor)) for factor in np.atleast_1d(factors)]
+    multipliers, shifts = (np.array(column, np.int32) for column in zip(*pairs, strict=True))
+    return Scaling(shifts, multipliers, rounding)
+
+
+def requantize(
+    factors: np.ndarray | float, rounding: Rounds, zero_point: int, limits: tuple[int, int]
+) -> Requantize:
+    """From an accumulator to codes of a tensor with this zero point, clamped to `limits`."""
+    scale = scaling(factors, rounding)
+    return Requantize(
+        scale.shift,
+        scale.multiplier,
+        rounding,
+        zero_point=zero_point,
+        low=limits[0],
+        high=limits[1],
+    )
+
+
+def multiply(x: np.ndarray, multiplier: int, shift: int, rounding: Rounds) -> np.ndarray:
+    """What the kernels make of small int64 numbers `x` with one multiplier and shift."""
+    if rounding == "single":
+        return (x * multiplier + (1 << (30 - shift))) >> (31 - shift)
+    left = np.clip(x << max(shift, 0), -(2**31), 2**31 - 1)
+    return divide_by_power(high_multiply(left, multiplier), max(-shift, 0))
+
+
+def high_multiply(x: np.ndarray, multiplier: np.ndarray | int) -> np.ndarray:
+    """``round(x * multiplier / 2**31)``, ties upward."""
+    return (x * multiplier + (1 << 30)) >> 31
+
+
+def divide_by_power(x: np.ndarray, exponent: int) -> np.ndarray:
+    """``round(x / 2**exponent)``, ties away from zero."""
+    half = (1 << exponent) >> 1
+    return np.sign(x) * ((np.abs(x) + half) >> exponent)
+
+
+# Real factors from scales ---------------------------------------------------------------
+# float32 where the kernels multiply float32, float64 where they widen first.
+
+
+def convolution_factors(
+    x: np.float32, weights: np.ndarray, output: np.float32, channels: int
+) -> np.ndarray:
+    """Of each output channel, in float64: CONV_2D, and FULLY_CONNECTED per channel."""
+    factors = np.float64(x) * weights.astype(np.float64) / np.float64(output)
+    return np.broadcast_to(factors, (channels,))
+
+
+def dense_factor(x: np.float32, weights: np.float32, output: np.float32) -> float:
+    """FULLY_CONNECTED with one scale: the product of the scales is a float32."""
+    with np.errstate(all="ignore"):
+        product = np.float32(x) * np.float32(weights)
+    return float(np.float64(product) / np.float64(output))
+
+
+def product_factor(
+    arithmetic: Arithmetic, one: np.float32, two: np.float32, output: np.float32
+) -> float:
+    """MUL: float64 in TFLite Micro, float32 in LiteRT."""
+    wide = np.float32 if arithmetic == "litert" else np.float64
+    with np.errstate(all="ignore"):
+        return float(wide(one) * wide(two) / wide(output))
+
+
+def sum_factors(one: np.float32, two: np.float32, output: np.float32) -> tuple[float, float, float]:
+    """ADD and SUB: of the operands to their common scale, and of the sum to the output's."""
+    twice = 2 * max(float(one), float(two))
+    return float(one) / twice, float(two) / twice, twice / (2**20 * float(output))
+
+
+def rescale_factor(x: np.float32, output: np.float32) -> float:
+    """QUANTIZE from int8 to int8, and MEAN before it divides: float64."""
+    return float(np.float64(x) / np.float64(output))
+
+
+def short_rescale_factor(x: np.float32, output: np.float32, slope: float = 1.0) -> float:
+    """RELU and its kin, LEAKY_RELU: float32."""
+    with np.errstate(all="ignore"):
+        return float(np.float32(x) * np.float32(slope) / np.float32(output))
+
+
+# Clamps ---------------------------------------------------------------------------------
+
+#: Real limits of the fused activations, and of the operators of the same names.
+LIMITS: dict[str, tuple[float | None, float | None]] = {
+    "NONE": (None, None),
+    "RELU": (0.0, None),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+    "RELU6": (0.0, 6.0),
+    "RELU_0_TO_1": (0.0, 1.0),
+}
+
+
+def activation_range(activation: str, scale: np.float32, zero_point: int) -> tuple[int, int]:
+    """The codes between which an activation clamps.
+
+    Raises
+    ------
+    NodeError
+        For TANH and SIGN_BIT, and where a limit is beyond int32 codes.
+    """
+    if activation not in LIMITS:
+        raise NodeError(
+            f"its fused activation {activation} is not there in integers",
+            "convert the model with it as an operator of its own",
+        )
+    low, high = (_code(limit, scale, zero_point) for limit in LIMITS[activation])
+    return max(-128, -128 if low is None else low), min(127, 127 if high is None else high)
+
+
+def _code(limit: float | None, scale: np.float32, zero_point: int) -> int | None:
+    if limit is None:
+        return None
+    with np.errstate(all="ignore"):
+        steps = float(np.float32(limit) / np.float32(scale))
+    if not abs(steps) <= 2.0**31:
+        raise NodeError(
+            f"its activation's limit {limit:g} is beyond int32 at scale {scale:.4g}",
+            "quantise the model again",
+        )
+    return zero_point + int(math.copysign(math.floor(abs(steps) + 0.5), steps))
