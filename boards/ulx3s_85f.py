@@ -25,7 +25,7 @@ BOARD = Board(
         multiplier_bits=31,
         elementwise=1,
     ),
-    target_mhz=70,
+    target_mhz=60,
     leds=(0, 1),
     bitstream=".bit",
     flash_tool="openFPGALoader",
