@@ -52,7 +52,7 @@ def relu6(call: Call) -> View:
     if call.arithmetic != "litert" and call.scale() != call.output_scale():
         raise NodeError(
             "TFLite Micro's RELU6 does not rescale, and here its output has another scale",
-            "read the model with rounding 'litert', whose RELU6 does",
+            "use --rounding litert, whose RELU6 does",
         )
     return relu(call)
 

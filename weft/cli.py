@@ -153,12 +153,15 @@ def demo(*, board: str, output: Path, as_json: bool) -> None:
 @cli.command()
 @click.argument("model", type=PATH)
 @board_option("Check that it fits this board as well.")
+@rounding_option
 @json_option
-def check(*, model: Path, board: str | None, as_json: bool) -> None:
+def check(
+    *, model: Path, board: str | None, rounding: TfliteRounding | None, as_json: bool
+) -> None:
     """Name everything that stands in the way of MODEL, all at once."""
     from weft.commands.check import check
 
-    finish(check(model, board=board), as_json)
+    finish(check(model, board=board, rounding=rounding), as_json)
 
 
 @cli.command()

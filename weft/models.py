@@ -20,11 +20,17 @@ from weft.errors import InputError, RefusedError, UnsupportedError
 
 #: How TFLite's kernels multiply: `docs/arithmetic.md`.
 TfliteRounding = Literal["double", "single", "litert"]
+DEFAULT_ROUNDING: TfliteRounding = "double"
 
 #: Files in a folder that ``weft compile`` and ``weft build`` fill, beside the program's own.
 VERILOG = "weft_core.v"
 SUMMARY = "summary.json"
 BUILD = "build.json"
+
+
+def rounding_of(path: Path, rounding: TfliteRounding | None = None) -> str:
+    """How a model is rounded where it was asked for `rounding`: see `docs/arithmetic.md`."""
+    return rounding or (DEFAULT_ROUNDING if is_tflite(path) else "shift")
 
 
 def read_network(path: Path, rounding: TfliteRounding | None = None) -> Network:
@@ -43,7 +49,7 @@ def read_network(path: Path, rounding: TfliteRounding | None = None) -> Network:
         If the model is a float model.
     """
     if is_tflite(path):
-        return read_tflite(path, rounding or "double")
+        return read_tflite(path, rounding or DEFAULT_ROUNDING)
     if rounding is not None:
         raise InputError(
             f"{path} is no TFLite model, and only those are rounded in several ways; "

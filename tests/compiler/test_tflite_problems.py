@@ -298,7 +298,7 @@ def _(g):
 
 
 @refused("RELU6", "TFLite Micro's RELU6 does not rescale, and here its output has another scale",
-         "read the model with rounding 'litert', whose RELU6 does")  # fmt: skip
+         "use --rounding litert, whose RELU6 does")  # fmt: skip
 def _(g):
     x = g.tensor((1, 8), 0.1)
     y = g.tensor((1, 8), 0.05)

@@ -18,7 +18,7 @@ from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.quantize import quantize
 from weft.console import say, wrap
 from weft.errors import Problem, UnsupportedError
-from weft.models import is_tflite, read_network
+from weft.models import TfliteRounding, is_tflite, read_network
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Checked:
             say(wrap(problem.remedy, "  -> "))
 
 
-def check(model: Path, board: str | None = None) -> Checked:
+def check(
+    model: Path, board: str | None = None, *, rounding: TfliteRounding | None = None
+) -> Checked:
     """Collect everything that stands in the way of a model.
 
     A float model has no scales yet: they are made up from random samples, because only
@@ -63,11 +65,16 @@ def check(model: Path, board: str | None = None) -> Checked:
         A float or quantised ONNX model, or a quantised TFLite model.
     board : str, optional
         Also see that it fits this board.
+    rounding : str, optional
+        Of a TFLite model, as `read_network` takes it.
     """
     chosen = None if board is None else find_board(board)
     target = "any board that is large enough" if chosen is None else chosen.title
     try:
-        network = read_network(model) if is_tflite(model) else _read_onnx(model)
+        if is_tflite(model) or rounding:
+            network = read_network(model, rounding)
+        else:
+            network = _read_onnx(model)
         if chosen is None:
             return Checked(str(model), target, tuple(problems_of(network)))
         compile_for_board(network, chosen)

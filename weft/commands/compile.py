@@ -24,6 +24,7 @@ from weft.models import (
     filling,
     naming,
     read_network,
+    rounding_of,
 )
 
 #: Multipliers that an array may have; Verilog for more takes minutes to make.
@@ -100,7 +101,8 @@ def compile_model(
             assert array is not None
             program = compile_for_array(network, array)
         verilog = to_verilog(program.config, program.digest)
-    summary = summarize(program, model, None if chosen is None else chosen.name)
+    name = None if chosen is None else chosen.name
+    summary = summarize(program, model, name, rounding_of(model, rounding))
     with filling(folder):
         (folder / VERILOG).write_text(verilog)
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")

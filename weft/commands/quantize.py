@@ -15,7 +15,8 @@ from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.qdq_writer import write_qdq
 from weft.compiler.quantize import quantize
 from weft.console import say, step, table
-from weft.errors import RefusedError
+from weft.errors import InputError, RefusedError
+from weft.models import is_tflite
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +95,16 @@ def read_float(model: Path) -> FloatGraph:
 
     Raises
     ------
+    InputError
+        If it is a TFLite model.
     RefusedError
         If the model is quantised already.
     """
+    if is_tflite(model):
+        raise InputError(
+            f"{model} is a TFLite model, and only ONNX models are quantised here; one in full INT8 "
+            f"is compiled as it is: weft compile {model} --board B -o DIR"
+        )
     graph = load_onnx(model)
     if graph.scales:
         raise RefusedError(

@@ -13,8 +13,15 @@ from weft.compiler.program import Program
 from weft.console import say, short, table
 from weft.hw.config import MULTIPLIER_BITS, Space
 
+#: What each rounding gives, for people.
+_WHOSE = {
+    "double": "rounded twice, as by TFLite Micro",
+    "single": "rounded once, as by TFLite Micro with single rounding",
+    "litert": "rounded as by LiteRT's reference kernels",
+}
 
-def summarize(program: Program, model: Path, board: str | None) -> dict[str, Any]:
+
+def summarize(program: Program, model: Path, board: str | None, rounding: str) -> dict[str, Any]:
     """What summary.json says.
 
     Parameters
@@ -24,6 +31,8 @@ def summarize(program: Program, model: Path, board: str | None) -> dict[str, Any
         The file it was compiled from.
     board : str or None
         Name of the board it is for.
+    rounding : str
+        "shift", or of a TFLite model "double", "single" or "litert".
     """
     config = program.config
     return {
@@ -34,6 +43,7 @@ def summarize(program: Program, model: Path, board: str | None) -> dict[str, Any
             "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         },
         "board": board,
+        "rounding": rounding,
         "config": asdict(config),
         "config_digest": config.digest,
         "program_digest": program.digest,
@@ -85,6 +95,8 @@ def show_summary(summary: dict[str, Any]) -> None:
         f"{config['rows']} x {config['columns']} array: {summary['macs']:,} MACs in "
         f"{summary['cycles']:,} cycles, utilization {density:.1%}"
     )
+    if summary["rounding"] in _WHOSE:
+        say(f"{summary['rounding']}: {_WHOSE[summary['rounding']]}")
     if 0 < config["multiplier_bits"] < MULTIPLIER_BITS:
         say(
             f"multipliers are rounded to {config['multiplier_bits']} bits: the results are not "
