@@ -500,7 +500,11 @@ def _(g):
     return [x], [y]
 
 
-@pytest.mark.parametrize(("make", "op", "reason", "remedy"), CASES, ids=lambda v: str(v)[:40])
+#: The functions have no names, and their addresses differ from process to process.
+NAMES = [f"{number}-{op}: {reason[:50]}" for number, (_, op, reason, _) in enumerate(CASES)]
+
+
+@pytest.mark.parametrize(("make", "op", "reason", "remedy"), CASES, ids=NAMES)
 def test_it_is_refused(make, op, reason, remedy, tmp_path):
     g = Graph(0)
     inputs, outputs = make(g)
