@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.compiler.network import Network, Port
+from weft.compiler.network import Network, Port, Tensor
 from weft.compiler.program import Placement, Program
 from weft.hw.config import Config, Space
 from weft.hw.ports import LoadWord
@@ -79,6 +79,7 @@ def program(increment, config=CONFIG):
     network = Network("standin")
     for name, ports in (("x", network.inputs), ("y", network.outputs)):
         ports.append(Port(name, name, (1, 5, 4, 3)))
+        network.tensors[name] = Tensor(name, (4, 3, 5), 1.0)
     parameters = np.zeros((1, config.row_bytes(Space.PARAMETER)), np.uint8)
     parameters[0, -4] = increment
     return Program(
