@@ -1,32 +1,29 @@
 """Chooses power-of-two scales for the activations of a float graph from sample data.
 
 The float model runs on the samples once, and a collector per tensor sees its values.
-Collectors merge, so several processes can each take a part of the samples and
-`choose_scales` then looks at the whole.
+Collectors can be pickled and merge, so several processes can each take a part of the
+samples and `choose_scales` then looks at the whole.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
 from weft.compiler.calibrate_limits import Fractions, apply_limits
-from weft.compiler.collect_histogram import HistogramCollector
+from weft.compiler.calibration_samples import Samples, Source, open_samples
+from weft.compiler.calibrators import Calibrator, Collector, parse_calibrator
 from weft.compiler.collect_range import RangeCollector
-from weft.compiler.fixed_point import FRACTION_LIMITS, fraction_bits, largest_fraction, power_of_two
+from weft.compiler.fixed_point import fraction_bits, power_of_two
 from weft.compiler.float_graph import FloatGraph, Scale
-from weft.compiler.float_run import FloatRunner, Progress
+from weft.compiler.float_run import FloatRunner, Model, Progress, tensors_of, title_of
 from weft.compiler.quantize_fuse import MOVES, FusedNode, fuse, tensor_names
 from weft.errors import InputError
 
-Method = Literal["minmax", "mse"]
-METHODS: tuple[Method, ...] = ("minmax", "mse")
-
-Collector: TypeAlias = RangeCollector | HistogramCollector
+AnyCollector = TypeVar("AnyCollector", bound=Collector)
 
 #: TFLite's output of SOFTMAX: probabilities from 0 to 255/256.
 SOFTMAX_SCALE = Scale(np.array(1 / 256), np.array(-128))
@@ -34,70 +31,99 @@ SOFTMAX_SCALE = Scale(np.array(1 / 256), np.array(-128))
 #: Functions whose values lie within [-1, 1]: 7 fraction bits hold all but the very end.
 BOUNDED = ("Sigmoid", "HardSigmoid", "Tanh")
 
-#: Fraction bits that the mean-square error may add to those of min/max.
-EXTRA_FRACTION = 8
-
 
 def calibrate(
-    model_path: str | Path,
+    model: Model,
     graph: FloatGraph,
-    data: Mapping[str, np.ndarray],
-    method: Method = "minmax",
+    data: Source | Samples,
+    method: str | Calibrator = "minmax",
     progress: Progress | None = None,
 ) -> dict[str, Scale]:
     """Scale of every activation that remains in the integer graph, by name.
 
-    Scales that the file gives are kept as they are.
+    Scales that the file gives, or the user fixed, are kept as they are.
 
     Parameters
     ----------
-    model_path : str or Path
-        The file that `graph` was read from.
-    data : mapping of input name to float32 array (N, *the model's shape)
-    method : ``"minmax"`` or ``"mse"``
-        The finest scale that holds every value, or the one of least squared error.
+    model : str, Path or onnx.ModelProto
+        The model that `graph` was read from.
+    data : path, mapping of input name to float32 array (N, *the model's shape), or iterable
+        As `open_samples` takes it.
+    method : str or Calibrator
+        NAME or NAME:PARAMETER, one of CALIBRATORS.
     progress : callable, optional
         Called with (samples done, samples in all).
     """
-    if method not in METHODS:
-        raise InputError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
-    nodes = fuse(graph)
-    names = [name for name in tensor_names(graph, nodes) if name not in graph.scales]
-    names = [name for name in names if name not in _derived(nodes)]
-    collectors = collect(model_path, graph, data, names, method=method, progress=progress)
-    return choose_scales(graph, collectors)
+    calibrator = parse_calibrator(method)
+    derived = _derived(fuse(graph))
+    names = [name for name in kept_tensors(graph) if name not in derived]
+    names = [name for name in names if name not in graph.scales]
+    collectors = collect(model, graph, data, names, kind=calibrator.collector, progress=progress)
+    return choose_scales(graph, collectors, calibrator)
+
+
+def kept_tensors(graph: FloatGraph) -> list[str]:
+    """Tensors of the float graph that the integer graph will have."""
+    return tensor_names(graph, fuse(graph))
 
 
 def collect(
-    model_path: str | Path,
+    model: Model,
     graph: FloatGraph,
-    data: Mapping[str, np.ndarray],
-    names: list[str],
+    data: Source | Samples,
+    names: Iterable[str],
     *,
-    method: Method = "minmax",
+    kind: type[AnyCollector],
     progress: Progress | None = None,
-) -> dict[str, Collector]:
-    """Collectors by tensor name after one run over `data`."""
-    kind = RangeCollector if method == "minmax" else HistogramCollector
-    collectors: dict[str, Collector] = {name: kind() for name in names}
-    for name in names:
-        if name in graph.inputs:
-            collectors[name].update(data[name])
-    inner = [name for name in names if name not in graph.inputs]
-    if inner:
-        for tensors in FloatRunner(model_path, inner).run(data, progress):
+) -> dict[str, AnyCollector]:
+    """Collectors by tensor name after one run over `data`.
+
+    Tensors that the model's file has no name for are left out; they hold what the tensor
+    before them holds.
+
+    Parameters
+    ----------
+    kind : type
+        RangeCollector, HistogramCollector or BitCollector: what is to be known.
+    """
+    there = tensors_of(model)
+    collectors = {name: kind() for name in names if name in there}
+    if not isinstance(data, Samples):
+        data = open_samples(data, {name: graph.tensors[name].file_shape for name in graph.inputs})
+    runner = FloatRunner(model, [name for name in collectors if name not in graph.inputs])
+    done = 0
+    for batch in data.batches:
+        for name in graph.inputs:
+            if name in collectors:
+                collectors[name].update(batch[name])
+        for tensors in runner.run(batch) if runner.names else ():
             for name, values in tensors.items():
                 if not np.isfinite(values).all():
                     raise InputError(
-                        f"{model_path}: tensor {name!r} becomes infinite or NaN on these samples; "
-                        "check that they are scaled as in training"
+                        f"{title_of(model)}: tensor {name!r} becomes infinite or NaN on these "
+                        "samples; check that they are scaled as in training"
                     )
                 collectors[name].update(values)
+        done += len(next(iter(batch.values())))
+        if progress:
+            progress(done, data.total)
     return collectors
 
 
-def choose_scales(graph: FloatGraph, collectors: Mapping[str, Collector]) -> dict[str, Scale]:
+def merge(parts: Iterable[Mapping[str, AnyCollector]]) -> dict[str, AnyCollector]:
+    """One set of collectors from those of several processes; the parts stay as they are."""
+    result: dict[str, AnyCollector] = {}
+    for part in parts:
+        for name, collector in part.items():
+            _merge_into(result.setdefault(name, type(collector)()), collector)
+    return result
+
+
+def choose_scales(
+    graph: FloatGraph, collectors: Mapping[str, Collector], method: str | Calibrator = "minmax"
+) -> dict[str, Scale]:
     """Scales from what the collectors saw, such that every node can compute with them."""
+    calibrator = parse_calibrator(method)
     nodes = fuse(graph)
     result = dict(graph.scales)
     result.update({name: SOFTMAX_SCALE for name in _softmax_outputs(nodes) if name not in result})
@@ -110,11 +136,15 @@ def choose_scales(graph: FloatGraph, collectors: Mapping[str, Collector]) -> dic
     names = [name for name in tensor_names(graph, nodes) if name not in result]
     fractions = Fractions(nodes, names, fixed)
     bounded = {fused.node.output for fused in nodes if _is_bounded(fused)}
+    derived = _derived(nodes)
     for members in fractions.groups():
-        merged = _merged([collectors[name] for name in members if name in collectors])
+        # What a move makes was counted before it.
+        merged = _merged(
+            [collectors[name] for name in members if name in collectors and name not in derived]
+        )
         for value in _pad_values(nodes, members):
             merged.update(np.full(1, value, np.float32))
-        fraction = _choose(merged)
+        fraction = calibrator.choose(merged)
         seen = _range(merged)
         if bounded.intersection(members) and seen.low >= -1 and seen.high <= 1:
             fraction = max(fraction, 7)
@@ -122,16 +152,6 @@ def choose_scales(graph: FloatGraph, collectors: Mapping[str, Collector]) -> dic
     apply_limits(nodes, fractions)
     result.update({name: power_of_two(fractions[name]) for name in fractions.free()})
     return result
-
-
-def _choose(collector: Collector) -> int:
-    """Fraction bits: of the whole range, or of least squared error where it is known."""
-    seen = _range(collector)
-    widest = largest_fraction(seen.low, seen.high)
-    if isinstance(collector, RangeCollector) or seen.low == seen.high == 0:
-        return widest
-    candidates = range(widest, min(widest + EXTRA_FRACTION, FRACTION_LIMITS[1]) + 1)
-    return min(candidates, key=collector.squared_error)
 
 
 def _pad_values(nodes: list[FusedNode], members: list[str]) -> list[float]:
@@ -143,10 +163,14 @@ def _pad_values(nodes: list[FusedNode], members: list[str]) -> list[float]:
 
 
 def _merged(collectors: list[Collector]) -> Collector:
-    result: Any = type(collectors[0])()
+    result: Collector = type(collectors[0])()
     for collector in collectors:
-        result.merge(collector)
+        _merge_into(result, collector)
     return result
+
+
+def _merge_into(result: Any, collector: Collector) -> None:
+    result.merge(collector)
 
 
 def _range(collector: Collector) -> RangeCollector:

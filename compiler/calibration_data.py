@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from weft.errors import InputError
 KEY = "inputs"
 
 #: What NumPy and the zip format raise over damaged files.
-_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 def load_arrays(
@@ -46,58 +46,93 @@ def load_arrays(
     name = Path(path).with_suffix(".npz").name
     arrays = read_arrays(path, f"save the samples with numpy.savez({name!r}, {KEY}=samples)")
     result = {}
-    for name, shape in expected.items():
-        key = name if name in arrays else KEY
-        if key not in arrays or (key == KEY != name and len(expected) > 1):
-            wanted = KEY if len(expected) == 1 else name
-            found = ", ".join(repr(key) for key in sorted(arrays)) or "none"
-            raise InputError(
-                f"{path} has no array {wanted!r} (found: {found}); save it with "
-                f"numpy.savez({Path(path).name!r}, {_keywords(expected)})"
-            )
+    for name, key in array_keys(arrays, expected, path).items():
         dtype = (dtypes or {}).get(name, "float32")
-        result[name] = check_array(arrays[key], shape[1:], dtype, f"{path}: array {key!r}")
-    lengths = {name: len(array) for name, array in result.items()}
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
-        raise InputError(
-            f"{path}: the arrays have different numbers of samples ({found}); "
-            "give every input the same number"
-        )
+        result[name] = check_array(arrays[key], expected[name][1:], dtype, f"{path}: array {key!r}")
+    check_lengths({name: len(array) for name, array in result.items()}, str(path))
     return result
 
 
-def check_array(array: np.ndarray, shape: tuple[int, ...], dtype: str, where: str) -> np.ndarray:
+def array_keys(
+    found: Iterable[str], expected: Mapping[str, tuple[int, ...]], path: str | Path
+) -> dict[str, str]:
+    """Which array of a file is for which input: by its name, or `inputs` for the only one."""
+    there = set(found)
+    result = {}
+    for name in expected:
+        key = name if name in there else KEY
+        if key not in there or (key == KEY != name and len(expected) > 1):
+            wanted = KEY if len(expected) == 1 else name
+            names = ", ".join(repr(key) for key in sorted(there)) or "none"
+            raise InputError(
+                f"{path} has no array {wanted!r} (found: {names}); save it with "
+                f"numpy.savez({Path(path).name!r}, {_keywords(expected)})"
+            )
+        result[name] = key
+    return result
+
+
+def check_lengths(lengths: Mapping[str, int], where: str) -> int:
+    """Number of samples, which must be the same for every input."""
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+        raise InputError(
+            f"{where}: the arrays have different numbers of samples ({found}); "
+            "give every input the same number"
+        )
+    return next(iter(lengths.values()))
+
+
+def check_array(
+    array: np.ndarray, shape: tuple[int, ...], dtype: str, where: str, first: int = 0
+) -> np.ndarray:
     """`array` as (N, *shape) of `dtype`, or an InputError that starts with `where`.
 
-    Where a sample begins with an axis of 1, as a batch in TFLite's files, it may be left out.
+    Where a sample begins with an axis of 1, as a batch in TFLite's files, it may be left out;
+    and where it does not, there may be one.
+    `first` is the number of the first sample where others came before.
     """
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise InputError(f"{where} has dtype {array.dtype}; convert it to {dtype}")
-    if shape[:1] == (1,) and array.shape[1:] == tuple(shape[1:]):
-        array = array[:, np.newaxis]
-    if array.ndim != len(shape) + 1 or array.shape[1:] != tuple(shape):
-        found = " x ".join(str(size) for size in array.shape) or "a single number"
-        remedy = (
-            "add the axis of samples with array[numpy.newaxis]"
-            if array.shape == tuple(shape)
-            else "reshape or crop the samples to the model's own shape"
-        )
-        raise InputError(
-            f"{where} has shape {found} where {' x '.join(['N', *map(str, shape)])} "
-            f"was expected; {remedy}"
-        )
-    if not len(array):
-        raise InputError(f"{where} has no samples; give at least one")
+    check_header(array.shape, array.dtype, shape, dtype, where)
+    array = array.reshape(len(array), *shape)
     if array.dtype.kind == "f":
         bad = ~np.isfinite(array)
         if bad.any():
             index = tuple(int(i) for i in np.argwhere(bad)[0])
+            place = (first + index[0], *index[1:])
             raise InputError(
-                f"{where} holds {array[index]} at index {index}, and {bad.sum()} values are not "
-                "finite in all; replace or drop these samples"
+                f"{where} holds {array[index]} at index {place}, and {bad.sum()} values in samples "
+                f"{first} to {first + len(array) - 1} are not finite; replace or drop these samples"
             )
     return _cast(array, dtype, where)
+
+
+def check_header(
+    found: tuple[int, ...], kind: np.dtype, shape: tuple[int, ...], dtype: str, where: str
+) -> None:
+    """Check shape and dtype of an array before its values are known.
+
+    Raises
+    ------
+    InputError
+        Unless the array can be seen as (N, *shape) of `dtype` with N > 0.
+    """
+    if kind.kind not in "fiub" or kind.itemsize > 8:
+        raise InputError(f"{where} has dtype {kind}; convert it to {dtype}")
+    shorter = shape[:1] == (1,) and found[1:] == tuple(shape[1:])
+    longer = found[1:] == (1, *shape)
+    if not found or (found[1:] != tuple(shape) and not shorter and not longer):
+        size = " x ".join(str(size) for size in found) or "a single number"
+        remedy = (
+            "add the axis of samples with array[numpy.newaxis]"
+            if found == tuple(shape)
+            else "reshape or crop the samples to the model's own shape"
+        )
+        raise InputError(
+            f"{where} has shape {size} where {' x '.join(['N', *map(str, shape)])} "
+            f"was expected; {remedy}"
+        )
+    if not found[0]:
+        raise InputError(f"{where} has no samples; give at least one")
 
 
 def _cast(array: np.ndarray, dtype: str, where: str) -> np.ndarray:
@@ -128,17 +163,18 @@ def read_arrays(path: str | Path, remedy: str) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         # numpy.load leaves a file open that it opened itself and cannot read.
-        with _open(path) as file:
+        with open_file(path) as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path} is a single array, not an .npz file; {remedy}")
             with archive:
                 return {key: _read_array(archive, key, path) for key in archive.files}
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} is not a readable .npz file; {remedy}") from error
 
 
-def _open(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BinaryIO:
+    """Open a file of samples, or an InputError that says why not."""
     try:
         return path.open("rb")
     except FileNotFoundError:
@@ -152,7 +188,7 @@ def _open(path: Path) -> BinaryIO:
 def _read_array(archive: np.lib.npyio.NpzFile, key: str, path: Path) -> np.ndarray:
     try:
         array = archive[key]
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InputError(
             f"{path}: array {key!r} is damaged or holds Python objects, which are never loaded; "
             "save it again as an array of float32"

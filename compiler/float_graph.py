@@ -97,7 +97,8 @@ class FloatGraph:
     """A model as read; `nodes` are in execution order.
 
     `scales` maps a tensor's name to its quantization where the file gives one (QDQ);
-    empty for a float model. `inputs` and `outputs` are names of `tensors`.
+    empty for a float model. `inputs` and `outputs` are names of `tensors`; those in `codes`
+    are int8 in the file, codes as they are.
     """
 
     name: str
@@ -106,3 +107,4 @@ class FloatGraph:
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     scales: dict[str, Scale] = field(default_factory=dict)
+    codes: set[str] = field(default_factory=set)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -12,7 +12,10 @@ import onnxruntime
 
 from weft.errors import InputError
 
-#: Called with (samples done, samples in all).
+#: An ONNX file, or a model in memory, which messages call by its graph's name.
+Model: TypeAlias = str | Path | onnx.ModelProto
+
+#: Called with (samples done, samples in all); the latter is 0 where it is not known.
 Progress = Callable[[int, int], None]
 
 #: Samples run at once where the model leaves the batch open.
@@ -24,52 +27,58 @@ class FloatRunner:
 
     Parameters
     ----------
-    path : str or Path
-        The ONNX file.
+    model : str, Path or onnx.ModelProto
+        The ONNX file, or the model itself.
     names : sequence of str
         Tensors to show, by the file's own names.
     """
 
-    def __init__(self, path: str | Path, names: Sequence[str]):
-        self.path = Path(path)
+    def __init__(self, model: Model, names: Sequence[str]):
+        self.title = title_of(model)
         self.names = list(names)
         try:
-            model = onnx.load(self.path)
-            _pad_explicitly(model.graph)
-            shown = {value.name for value in model.graph.output}
+            shown = _load(model)
+            _pad_explicitly(shown.graph)
+            outputs = {value.name for value in shown.graph.output}
             # Names alone are enough: the runtime infers types and shapes.
-            model.graph.output.extend(
-                onnx.ValueInfoProto(name=name) for name in self.names if name not in shown
+            shown.graph.output.extend(
+                onnx.ValueInfoProto(name=name) for name in self.names if name not in outputs
             )
-            self._session = _session(model)
+            self._session = _session(shown)
         except Exception as error:  # the two libraries raise a dozen unrelated classes
             raise InputError(
-                f"{self.path} cannot be run by ONNX Runtime ({_first_line(error)}); "
+                f"{self.title} cannot be run by ONNX Runtime ({_first_line(error)}); "
                 "check the file with onnx.checker"
             ) from error
         sizes = {value.shape[0] for value in self._session.get_inputs() if value.shape}
         fixed = [size for size in sizes if isinstance(size, int)]
         self._fixed = fixed[0] if fixed else None
+        self._size = self._fixed or BATCH
 
     def run(
         self, arrays: Mapping[str, np.ndarray], progress: Progress | None = None
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Tensors by name for one batch after another; the last may be shorter."""
+        """Tensors by name for one batch after another; the last may be shorter.
+
+        Parameters
+        ----------
+        arrays : mapping of input name to float32 array (N, *the model's shape)
+        progress : callable, optional
+        """
         total = len(next(iter(arrays.values())))
-        size = self._fixed or min(BATCH, total)
         start = 0
         while start < total:
-            stop = min(start + size, total)
+            stop = min(start + self._size, total)
             batch = {name: array[start:stop] for name, array in arrays.items()}
             try:
                 tensors = self._run(batch, stop - start)
             except Exception as error:  # ONNX Runtime's classes share no base
-                if size == 1 or self._fixed:
+                if self._size == 1 or self._fixed:
                     raise InputError(
-                        f"{self.path} fails in ONNX Runtime ({_first_line(error)}); "
+                        f"{self.title} fails in ONNX Runtime ({_first_line(error)}); "
                         "check that the model runs on these samples"
                     ) from error
-                size = 1  # an open batch axis, but a fixed one somewhere inside
+                self._size = 1  # an open batch axis, but a fixed one somewhere inside
                 continue
             yield tensors
             start = stop
@@ -91,14 +100,36 @@ class FloatRunner:
 
 
 def run_float(
-    path: str | Path,
+    model: Model,
     arrays: Mapping[str, np.ndarray],
     names: Sequence[str],
     progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Tensors by name for all samples at once; for outputs, which are small."""
-    batches = list(FloatRunner(path, names).run(arrays, progress))
+    batches = list(FloatRunner(model, names).run(arrays, progress))
     return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
+
+
+def title_of(model: Model) -> str:
+    """How messages call a model."""
+    return model.graph.name if isinstance(model, onnx.ModelProto) else str(model)
+
+
+def tensors_of(model: Model) -> set[str]:
+    """Names of all tensors that a run can show."""
+    graph = _load(model).graph
+    return {value.name for value in graph.input} | {
+        name for node in graph.node for name in node.output if name
+    }
+
+
+def _load(model: Model) -> onnx.ModelProto:
+    """A model of one's own, which may be changed."""
+    if isinstance(model, onnx.ModelProto):
+        copy = onnx.ModelProto()
+        copy.CopyFrom(model)
+        return copy
+    return onnx.load(model)
 
 
 def _pad_explicitly(graph: onnx.GraphProto) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.lower_common import Context, copy, identity, zeros
+from weft.compiler.lower_common import Context, Shape, copy, identity, zeros
 from weft.compiler.network import Concat, Pad, Permute, Slice
 from weft.compiler.passes import Pass
 
@@ -82,7 +82,7 @@ def permute(context: Context, node: Permute) -> Iterator[Pass]:
             (int(part[0][0, 0]), int(part[1][0, 0]), order[part])
             for part in _parts(height, width, rows, columns)
         ]
-        steps = [_even_steps(part, source.shape[2]) for _, _, part in parts]
+        steps = [_even_steps(part, source.shape) for _, _, part in parts]
         if all(step is not None for step in steps):
             break
     for (y, x, part), step in zip(parts, steps, strict=True):
@@ -99,16 +99,26 @@ def _parts(height: int, width: int, rows: int, columns: int) -> Iterator[tuple]:
             yield y[:, None], x[None, :]
 
 
-def _even_steps(order: np.ndarray, channels: int) -> tuple[int, int] | None:
-    """Source pixels from one result to the next along y and along x, where they are the same."""
+def _even_steps(order: np.ndarray, shape: Shape) -> tuple[int, int] | None:
+    """Source pixels from one result to the next along y and along x, where they are the same.
+
+    The kernel also reads the pixels between those it needs: none of them may be outside.
+    """
     height, width, _ = order.shape
-    first = order[0, 0]
+    first, channels = order[0, 0], shape[2]
     a = int(order[1, 0, 0] - first[0]) if height > 1 else 0
     b = int(order[0, 1, 0] - first[0]) if width > 1 else 0
     if a % channels or b % channels:
         return None
     expected = first + a * np.arange(height)[:, None, None] + b * np.arange(width)[:, None]
-    return (a // channels, b // channels) if np.array_equal(order, expected) else None
+    if not np.array_equal(order, expected):
+        return None
+    steps = a // channels, b // channels
+    ys, xs, _ = np.unravel_index(first, shape)
+    moves = [0, steps[0] * (height - 1), steps[1] * (width - 1)]
+    lowest = ys.min() * shape[1] + xs.min() + sum(min(move, 0) for move in moves)
+    highest = ys.max() * shape[1] + xs.max() + sum(max(move, 0) for move in moves)
+    return steps if lowest >= 0 and highest < shape[0] * shape[1] else None
 
 
 def _gather(

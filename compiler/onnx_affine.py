@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from weft.compiler.float_graph import FloatNode
+from weft.compiler.float_graph import FloatNode, Scale
 from weft.compiler.onnx_operators import Call, finite, operator, quiet
 from weft.compiler.onnx_values import Constant, NodeError, Value, View
 
@@ -64,7 +64,6 @@ def _can_fold(call: Call, view: View, maker: FloatNode) -> bool:
     return (
         maker.op in ("Conv2D", "FullyConnected")
         and view.sole
-        and not maker.scales
         and not call.build.is_annotated(view.memory)
     )
 
@@ -77,9 +76,20 @@ def _fold(call: Call, view: View, maker: FloatNode, a: np.ndarray, b: np.ndarray
     constants = {"weights": finite(scaled, "product"), "bias": finite(shifted, "sum")}
     made = call.build.like(call.output, view)
     sources = (*maker.sources, call.name)
-    node = replace(maker, output=call.output, constants=constants, sources=sources)
+    scales = {"weights": scaled_by(maker.scales["weights"], a)} if maker.scales else {}
+    node = replace(maker, output=call.output, constants=constants, scales=scales, sources=sources)
     call.build.replace_maker(view.memory, node)
     return made
+
+
+def scaled_by(scale: Scale, factors: np.ndarray) -> Scale:
+    """The quantization of weights whose rows are multiplied, so that their codes stay.
+
+    A negative factor turns codes around, and one of zero makes them zero at any scale.
+    """
+    steps = np.where(factors == 0, scale.scale, scale.scale * np.abs(factors))
+    points = np.where(factors < 0, -scale.zero_point, scale.zero_point)
+    return Scale(steps, np.broadcast_to(points, steps.shape))
 
 
 @operator("BatchNormalization", epsilon=1e-5, momentum=0.9, training_mode=0)

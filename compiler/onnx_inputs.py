@@ -28,15 +28,15 @@ def input_shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
     Raises
     ------
     NodeError
-        If it is not a float32 tensor with a batch axis and otherwise fixed dimensions.
+        If it is not a float32 or int8 tensor with a batch axis and otherwise fixed dimensions.
     """
     if not value.type.HasField("tensor_type"):
         raise NodeError("it is not a tensor", "export a model that takes tensors")
     kind = value.type.tensor_type
-    if kind.elem_type != onnx.TensorProto.FLOAT:
+    if kind.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.INT8):
         raise NodeError(
             f"its type is {_type_name(kind.elem_type)}, not float32",
-            "export the model with float32 inputs",
+            "export the model with float32 inputs (or int8 ones, if it is quantized)",
         )
     if not kind.HasField("shape"):
         raise NodeError("it has no shape", "export the model with a fixed input shape")

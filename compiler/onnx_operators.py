@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -122,18 +122,29 @@ class Call:
         return {name: c.scale for name, c in constants.items() if c is not None and c.scale}
 
 
+Key = TypeVar("Key")
 Handler = Callable[[Call], list[Value]]
 
 
 @dataclass(frozen=True)
 class Operator:
-    """How to read one operator: its handler and the attributes that it implements."""
+    """How to read one operator: its handler and the attributes that it implements.
+
+    `inputs` are how few and how many it may have; ONNX's own operators have a schema for that.
+    """
 
     handler: Handler
     attributes: Mapping[str, Any]
+    inputs: tuple[int, int] = (0, 0)
 
 
 OPERATORS: dict[str, Operator] = {}
+
+#: Operators of other domains than ONNX's own, by domain and name.
+CONTRIBUTED: dict[tuple[str, str], Operator] = {}
+
+#: ONNX Runtime's own domain.
+MICROSOFT = "com.microsoft"
 
 
 def operator(*names: str, **attributes: Any) -> Callable[[Callable[[Call], Any]], Handler]:
@@ -141,14 +152,36 @@ def operator(*names: str, **attributes: Any) -> Callable[[Callable[[Call], Any]]
 
     The handler returns one Value, or a list of them where the operator has several outputs.
     """
+    return _register(OPERATORS, names, attributes, (0, 0))
 
+
+def contributed(
+    *names: str,
+    inputs: tuple[int, int],
+    domains: tuple[str, ...] = (MICROSOFT,),
+    **attributes: Any,
+) -> Callable[[Callable[[Call], Any]], Handler]:
+    """Register a handler as `operator` does, for operators of other domains.
+
+    `inputs` are how few and how many such a node may have.
+    """
+    keys = [(domain, name) for domain in domains for name in names]
+    return _register(CONTRIBUTED, keys, attributes, inputs)
+
+
+def _register(
+    table: dict[Key, Operator],
+    keys: Sequence[Key],
+    attributes: Mapping[str, Any],
+    inputs: tuple[int, int],
+) -> Callable[[Callable[[Call], Any]], Handler]:
     def register(function: Callable[[Call], Any]) -> Handler:
         def handler(call: Call) -> list[Value]:
             made = function(call)
             return made if isinstance(made, list) else [made]
 
-        for name in names:
-            OPERATORS[name] = Operator(handler, attributes)
+        for key in keys:
+            table[key] = Operator(handler, attributes, inputs)
         return handler
 
     return register

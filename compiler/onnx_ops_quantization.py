@@ -9,18 +9,21 @@ import onnx
 
 from weft.compiler.float_graph import Scale
 from weft.compiler.onnx_operators import Call, finite, operator
-from weft.compiler.onnx_values import Constant, NodeError, Value
+from weft.compiler.onnx_values import Constant, NodeError, Value, View
+
+#: Of codes without a zero point.
+_UINT8 = np.dtype(np.uint8)
 
 _TYPES: dict[int, np.dtype] = {
     onnx.TensorProto.INT8: np.dtype(np.int8),
-    onnx.TensorProto.UINT8: np.dtype(np.uint8),
+    onnx.TensorProto.UINT8: _UINT8,
     onnx.TensorProto.INT32: np.dtype(np.int32),
 }
 
 
-def _parameters(call: Call, default: np.dtype) -> tuple[Scale, np.dtype]:
+def parameters(call: Call, default: np.dtype = _UINT8) -> tuple[Scale, np.dtype]:
     """Scale and zero point as the file has them, and the dtype of the codes."""
-    if call.attributes["block_size"]:
+    if call.attributes.get("block_size"):
         raise NodeError("blocked quantization is not implemented", "quantize per tensor or channel")
     scale = finite(call.constant(1, "scale"), "scale")
     point = call.optional(2, "zero point")
@@ -66,7 +69,7 @@ def quantize(call: Call) -> Value:
     asked = call.attributes["output_dtype"]
     if (asked and asked not in _TYPES) or call.attributes["precision"] not in (0, 1):
         raise NodeError("its output_dtype or precision is not implemented", "quantize to int8")
-    scale, dtype = _parameters(call, _TYPES[asked] if asked else np.dtype(np.uint8))
+    scale, dtype = parameters(call, _TYPES[asked] if asked else _UINT8)
     value = call.value(0)
     if isinstance(value, Constant):
         array = finite(value, "input").astype(np.float32)
@@ -79,9 +82,23 @@ def quantize(call: Call) -> Value:
         raise NodeError("it quantizes a computed tensor per channel", "quantize it per tensor")
     if dtype == np.int32:
         raise NodeError("it quantizes a computed tensor to int32", "quantize it to int8")
-    call.build.annotate(view.memory, _signed(scale, dtype))
-    made = call.build.reviewed(call.output, view, view.order)
+    return requantized(call, view, scale, dtype)
+
+
+def requantized(call: Call, view: View, scale: Scale, dtype: np.dtype) -> View:
+    """A look at a tensor as codes; where it has codes at another scale, a tensor of new ones."""
+    signed, known = _signed(scale, dtype), call.build.graph.scales.get(view.memory)
+    if view.coded and known is not None and not same_scale(known, signed):
+        made = call.pointwise("Clamp", {"low": None, "high": None}, view)
+    else:
+        made = call.build.reviewed(call.output, view, view.order)
+    call.build.annotate(made.memory, signed)
     return replace(made, quantized=(scale, dtype))
+
+
+def same_scale(one: Scale, two: Scale) -> bool:
+    """Whether two quantizations of a tensor are the same."""
+    return bool(one.scale == two.scale and one.zero_point == two.zero_point)
 
 
 @operator("DequantizeLinear", axis=1, block_size=0, output_dtype=0)
@@ -91,7 +108,7 @@ def dequantize(call: Call) -> Value:
         raise NodeError("its output_dtype is not FLOAT", "dequantize to float32")
     value = call.value(0)
     if isinstance(value, Constant):
-        scale, dtype = _parameters(call, value.array.dtype)
+        scale, dtype = parameters(call, value.array.dtype)
         if dtype != value.array.dtype:
             raise NodeError("its zero point is not of its codes' type", "export the model again")
         steps, zero, axis = _along(call, scale, value.array.shape)
@@ -100,12 +117,14 @@ def dequantize(call: Call) -> Value:
     if view.quantized is None:
         raise NodeError("its input is not quantized", "put a QuantizeLinear before it")
     known, codes = view.quantized
-    scale, dtype = _parameters(call, codes)
+    scale, dtype = parameters(call, codes)
     same = dtype == codes and not scale.scale.ndim
-    if not same or scale.scale != known.scale or scale.zero_point != known.zero_point:
+    if same and known is None:  # an input of the model, and this says what it means
+        call.build.annotate(view.memory, _signed(scale, dtype))
+    elif not same or known is None or not same_scale(scale, known):
         raise NodeError(
             "its scale or zero point is not that of the QuantizeLinear before it",
             "use the same parameters in both",
         )
     made = call.build.reviewed(call.output, view, view.order)
-    return replace(made, quantized=None)
+    return replace(made, quantized=None, coded=True)

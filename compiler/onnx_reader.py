@@ -7,8 +7,12 @@ Samples are separate: the batch axis is axis 0 and is read as 1 throughout.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 
 from weft.compiler import (  # noqa: F401  registers the operators
@@ -18,6 +22,8 @@ from weft.compiler import (  # noqa: F401  registers the operators
     onnx_ops_elementwise,
     onnx_ops_moves,
     onnx_ops_pool,
+    onnx_ops_qlinear,
+    onnx_ops_quant,
     onnx_ops_quantization,
     onnx_ops_views,
 )
@@ -28,14 +34,13 @@ from weft.compiler.onnx_file import OPSETS, OnnxFile, open_file, tensor_array
 from weft.compiler.onnx_fold import FOLDED, constant_node, fold
 from weft.compiler.onnx_inputs import Layouts, default_layout, input_shape
 from weft.compiler.onnx_live import live_nodes, prune, uses
-from weft.compiler.onnx_operators import OPERATORS, Call, UnknownInputError
+from weft.compiler.onnx_operators import CONTRIBUTED, OPERATORS, Call, Operator, UnknownInputError
+from weft.compiler.onnx_ops_qlinear import ON_CODES, on_codes
 from weft.compiler.onnx_shapes import Shapes
 from weft.compiler.onnx_values import UNKNOWN, Constant, NodeError, Unknown, Value, View
 from weft.errors import Problem, UnsupportedError
 
-_QUANTIZED = frozenset(
-    ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
-)
+_QUANTIZED = frozenset(("DynamicQuantizeLinear",))
 #: What a handler may stumble over in a file that contradicts itself.
 _BROKEN = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
@@ -139,7 +144,11 @@ class _Reader:
                 layout = self._layouts.get(value.name) or default_layout(
                     self._graph, value.name, shape
                 )
-                self._values[value.name] = self._build.add_input(value.name, *layout)
+                view = self._build.add_input(value.name, *layout)
+                if value.type.tensor_type.elem_type == onnx.TensorProto.INT8:
+                    view = replace(view, quantized=(None, np.dtype(np.int8)))
+                    self._build.graph.codes.add(value.name)
+                self._values[value.name] = view
             except NodeError as error:
                 self._complain(value.name, "input", error.reason, error.remedy)
                 self._values[value.name] = UNKNOWN
@@ -172,6 +181,8 @@ class _Reader:
 
     def _values_of(self, node: onnx.NodeProto, name: str) -> list[Value] | None:
         """Values of a node's outputs; None where its problems are noted."""
+        if (node.domain, node.op_type) in CONTRIBUTED:
+            return self._contributed(node, name, CONTRIBUTED[node.domain, node.op_type])
         schema = _schema(node, self._file.opset)
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
                for a in node.attribute):  # fmt: skip
@@ -199,14 +210,37 @@ class _Reader:
                     )
             constants = [value if isinstance(value, Constant) else None for value in inputs]
             return list(fold(node, constants, self._file.opset))
+        call = self._call(node, name, inputs, declared, legal)
+        if call is None or known is None:
+            return None
+        return on_codes(call) if call.op in ON_CODES else known.handler(call)
+
+    def _contributed(self, node: onnx.NodeProto, name: str, known: Operator) -> list[Value] | None:
+        """The same for an operator that ONNX has no schema of."""
+        fewest, most = known.inputs
+        if not fewest <= len(node.input) <= most or len(node.output) != 1:
+            raise NodeError(*_arity(node))
+        inputs = tuple(self._lookup(input_name) for input_name in node.input)
+        legal = frozenset(known.attributes)
+        call = self._call(node, name, inputs, known.attributes, legal)
+        return None if call is None else known.handler(call)
+
+    def _call(
+        self,
+        node: onnx.NodeProto,
+        name: str,
+        inputs: tuple[Value | None, ...],
+        declared: Mapping[str, Any],
+        legal: frozenset[str],
+    ) -> Call | None:
+        """A node with its attributes; None where problems with them are noted."""
         attributes, complaints = read_attributes(node, declared, legal)
         for reason, remedy in complaints:
             self._complain(name, node.op_type, reason, remedy)
-        if complaints or known is None:
+        if complaints:
             return None
         outputs = tuple(output if output in self._uses else "" for output in node.output)
-        call = Call(name, node.op_type, inputs, outputs, attributes, self._file.opset, self._build)
-        return known.handler(call)
+        return Call(name, node.op_type, inputs, outputs, attributes, self._file.opset, self._build)
 
     def _lookup(self, name: str) -> Value | None:
         if not name:
@@ -239,15 +273,20 @@ class _Reader:
                 reason, remedy = "nothing makes it", "export the model again"
             elif isinstance(value, Constant):
                 reason, remedy = "it is a constant", "remove it from the outputs"
-            elif isinstance(value, View) and value.quantized:
-                reason = "it is made of quantized codes"
-                remedy = "end the model with DequantizeLinear"
+            elif isinstance(value, View) and value.quantized and value.quantized[1] != np.int8:
+                reason = f"it is made of quantized codes of type {value.quantized[1]}"
+                remedy = "end the model with DequantizeLinear, or quantize to int8"
+            elif isinstance(value, View) and value.quantized == (None, np.int8):
+                reason = "it is an input whose scale nothing says"
+                remedy = "put a DequantizeLinear behind that input"
             elif output.name in self._build.graph.outputs:
                 reason, remedy = "it is listed twice", "list it once"
             if reason:
                 self._complain(output.name, "output", reason, remedy)
             elif isinstance(value, View):
                 self._build.graph.outputs.append(output.name)
+                if value.quantized:
+                    self._build.graph.codes.add(output.name)
                 if value.memory != output.name:
                     self._build.output_alias(output.name, value)
 
@@ -272,11 +311,15 @@ def _check_arity(node: onnx.NodeProto, schema: onnx.defs.OpSchema) -> None:
         schema.min_input <= len(node.input) <= schema.max_input
         and max(schema.min_output, 1) <= len(node.output) <= schema.max_output
     ):
-        raise NodeError(
-            f"it has {len(node.input)} inputs and {len(node.output)} outputs, "
-            "not what its operator has",
-            "export the model again",
-        )
+        raise NodeError(*_arity(node))
+
+
+def _arity(node: onnx.NodeProto) -> tuple[str, str]:
+    return (
+        f"it has {len(node.input)} inputs and {len(node.output)} outputs, "
+        "not what its operator has",
+        "export the model again",
+    )
 
 
 def _not_implemented(op: str) -> tuple[str, str]:

@@ -54,13 +54,16 @@ class View:
         Whether nothing but one node reads the memory through this view and those before it.
     quantized : (Scale, dtype) or None
         Set between QuantizeLinear and DequantizeLinear, where the file has codes of this
-        dtype; the scale is as in the file.
+        dtype; the scale is as in the file, None for an int8 input that nothing has read yet.
+    coded : bool
+        Whether what the file sees are values that codes stand for, since a DequantizeLinear.
     """
 
     memory: str
     order: np.ndarray
     sole: bool
-    quantized: tuple[Scale, np.dtype] | None = None
+    quantized: tuple[Scale | None, np.dtype] | None = None
+    coded: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """Writes an integer graph as standard QDQ ONNX, in the source's names, shapes and layout.
 
 Every activation passes a QuantizeLinear and a DequantizeLinear, weights are int8 and
-biases int32 initialisers behind a DequantizeLinear. Scales are powers of two, which
-float32 holds exactly, so reading the file back gives the same integer graph.
+biases int32 initialisers behind a DequantizeLinear. Scales are numbers that float32 holds
+exactly, so reading the file back gives the same integer graph.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from onnx import TensorProto, helper
 
 from weft.compiler import network as integer
 from weft.compiler.qdq_builder import QdqBuilder
+from weft.compiler.qdq_scales import weight_scales
 from weft.compiler.qdq_views import channels_first, inverse
+from weft.compiler.quantize_affine_weights import product_scales
 from weft.errors import InputError, RefusedError
 
 OPSET = 17
@@ -40,6 +42,7 @@ def write_qdq(network: integer.Network, path: str | Path) -> None:
 
 def qdq_model(network: integer.Network) -> onnx.ModelProto:
     """`network` as a QDQ ONNX model."""
+    _check(network)
     graph = _Writer(network).graph()
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
@@ -50,6 +53,21 @@ def qdq_model(network: integer.Network) -> onnx.ModelProto:
     except PackageNotFoundError:  # run from a folder that is not installed
         model.producer_version = "0"
     return model
+
+
+def _check(network: integer.Network) -> None:
+    """Refuse the arithmetic that ONNX has no words for: TFLite's."""
+    for node in network.nodes:
+        own = (getattr(node, "requantize", None), *(getattr(node, "scalings", None) or ()))
+        if any(scaling is not None and scaling.rounding == "double" for scaling in own):
+            raise RefusedError(
+                f"node {node.name!r} rounds twice, as TFLite does; only networks quantized by "
+                "shifts, or as ONNX Runtime does, can be written as ONNX"
+            )
+    if network.constants:
+        raise RefusedError(
+            f"tensor {next(iter(network.constants))!r} is a constant; it cannot be written as ONNX"
+        )
 
 
 class _Writer:
@@ -180,6 +198,10 @@ class _Writer:
                 self._fully_connected(node)
             case integer.Softmax():
                 self._softmax(node)
+            case integer.Rescale():
+                self._rescale(node)
+            case integer.Mean() if node.axes == (0, 1):
+                self._plain(node, 3, "GlobalAveragePool", [], {})
             case integer.Add() | integer.Table():
                 rank = self._common_rank(node.inputs)
                 self._plain(node, rank, *_pointwise(self, node))
@@ -202,21 +224,31 @@ class _Writer:
         output = self.builder.unique(f"{node.output}_unclamped") if clamped else raw
         self.builder.node(op, inputs, output, node.name, **attributes)
         if clamped:
-            self._clamp(output, raw, node, low, high)
+            self._clamp(output, raw, node, f"{node.name}_clamp")
         self._made(node.output, raw, rank)
 
-    def _clamp(self, value: str, output: str, node: integer.Node, low: int, high: int) -> None:
-        scale, name = self.tensors[node.output].scale, f"{node.name}_clamp"
-        if (low, high) == (0, 127):
+    def _clamp(self, value: str, output: str, node: integer.Node, name: str) -> None:
+        tensor, (low, high) = self.tensors[node.output], _limits(node)
+        if (low, high) == (tensor.zero_point, 127):
             self.builder.node("Relu", [value], output, name)
             return
         limits = clip_limits(
             self.builder,
             output,
-            None if low == -128 else low * scale,
-            None if high == 127 else high * scale,
+            None if low == -128 else (low - tensor.zero_point) * tensor.scale,
+            None if high == 127 else (high - tensor.zero_point) * tensor.scale,
         )
         self.builder.node("Clip", [value, *limits], output, name)
+
+    def _rescale(self, node: integer.Rescale) -> None:
+        """Codes at another scale are a clamp, of which there may be nothing to see."""
+        raw, rank = self._raw(node.output), self.native[node.inputs[0]]
+        value = self._value(node.inputs[0], rank)
+        if _limits(node) == (-128, 127):
+            self.builder.node("Clip", [value], raw, node.name)
+        else:
+            self._clamp(value, raw, node, node.name)
+        self._made(node.output, raw, rank)
 
     def _fully_connected(self, node: integer.FullyConnected) -> None:
         height, width, channels = self.tensors[node.inputs[0]].shape
@@ -229,15 +261,15 @@ class _Writer:
         self, node: integer.Conv2D | integer.FullyConnected, codes: np.ndarray
     ) -> list[str]:
         """Weights, whose file layout is given, and bias as real values."""
-        if node.requantize.rounding != "shift" or node.requantize.zero_point:
-            raise RefusedError(
-                f"node {node.name!r} has scales that are not powers of two; "
-                "only networks quantized by shifts can be written as ONNX"
-            )
         given, made = self.tensors[node.inputs[0]].scale, self.tensors[node.output].scale
-        products = made * np.ldexp(1.0, -node.requantize.shift)
+        if node.requantize.rounding == "shift":
+            products = made * np.ldexp(1.0, -node.requantize.shift)
+            scales = products / given
+        else:
+            scales = weight_scales(node, given, made)
+            products = product_scales(given, scales)
         return [
-            self.builder.weights(f"{node.name}_weights", codes, products / given),
+            self.builder.weights(f"{node.name}_weights", codes, scales),
             self.builder.weights(f"{node.name}_bias", node.bias, products),
         ]
 
@@ -268,8 +300,13 @@ def clip_limits(builder: QdqBuilder, name: str, low: float | None, high: float |
     return result if result[1] else result[:1] if result[0] else []
 
 
+_REQUANTIZED = (
+    integer.Conv2D | integer.FullyConnected | integer.Add | integer.Mean | integer.Rescale
+)
+
+
 def _limits(node: integer.Node) -> tuple[int, int]:
-    if isinstance(node, integer.Conv2D | integer.FullyConnected | integer.Add):
+    if isinstance(node, _REQUANTIZED):
         return node.requantize.low, node.requantize.high
     if isinstance(node, integer.AveragePool | integer.MaxPool):
         return node.low, node.high

@@ -1,13 +1,14 @@
 """From a float graph and scales to the integer graph.
 
 Weights, biases, clamps and tables become integers here; every rounding is to nearest
-with ties away from zero, and every result saturates.
+with ties away from zero, and every result saturates. Nodes between powers of two without
+zero points are made here, and round by shifts; all others are made in `quantize_affine`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ import numpy as np
 from weft.compiler import network as integer
 from weft.compiler.fixed_point import fraction_bits, to_codes
 from weft.compiler.float_graph import FloatGraph, FloatNode, Scale
-from weft.compiler.quantize_fuse import FusedNode, fuse, memory_of, tensor_names
+from weft.compiler.quantize_affine import AffineMaker, by_shifts, code_limits
+from weft.compiler.quantize_fuse import MOVES, FusedNode, fuse, memory_of, tensor_names
 from weft.compiler.quantize_ports import make_ports, rename_outputs
 from weft.compiler.quantize_scales import check_scales, complete, zero_point
 from weft.compiler.quantize_tables import FUNCTIONS, make_table
@@ -58,14 +60,16 @@ def quantize(
         network.tensors[name] = integer.Tensor(
             name, graph.tensors[name].shape, float(scale.scale.reshape(-1)[0]), zero_point(scale)
         )
-    maker = _Maker(network, method, per_channel)
+    maker = _Maker(network, {fused.node.name for fused in nodes}, method, per_channel)
     for fused in nodes:
         try:
-            network.nodes.append(maker.make(fused))
+            network.nodes.extend(maker.make(fused))
         except WeightsError as error:
             problems.append(error.problem)
     if problems:
         raise UnsupportedError(graph.name, problems)
+    made = [*graph.inputs, *(node.output for node in network.nodes)]
+    network.tensors = {name: network.tensors[name] for name in made}
     network.inputs, network.outputs = make_ports(graph)
     return rename_outputs(network)
 
@@ -89,13 +93,42 @@ def _check_softmax(graph: FloatGraph, nodes: list[FusedNode]) -> list[Problem]:
 class _Maker:
     """Makes integer nodes, one method per operator of the float graph."""
 
-    def __init__(self, network: integer.Network, method: Method, per_channel: bool):
+    def __init__(
+        self, network: integer.Network, names: set[str], method: Method, per_channel: bool
+    ):
         self.tensors = network.tensors
         self.method: Method = method
         self.per_channel = per_channel
+        self.affine = AffineMaker(network.tensors, names, method, per_channel)
 
-    def make(self, fused: FusedNode) -> integer.Node:
-        """Make the integer node of a float node."""
+    def make(self, fused: FusedNode) -> list[integer.Node]:
+        """Make the integer nodes of a float node: one, and more where a scale changes on the way.
+
+        Powers of two without zero points take the way of shifts, and so do nodes that compute
+        nothing or anything: moves and tables.
+        """
+        if by_shifts(fused, self.tensors) or fused.node.op in ("Unary", "Softmax"):
+            return [self._make(fused)]
+        if self.affine.rescales(fused):
+            return self._rescaled_move(fused)
+        if fused.node.op in MOVES:
+            return [self._make(fused)]
+        return self.affine.make(fused)
+
+    def _rescaled_move(self, fused: FusedNode) -> list[integer.Node]:
+        """A move, and its values at another scale; a Pad is the larger afterwards."""
+        node, limits = fused.node, code_limits(fused, self.tensors[fused.node.output])
+        if node.op == "Pad":
+            given = self.affine.between(f"{node.output}/unpadded", node.inputs[0], node.output)
+            rescale = self.affine.rescale(f"{node.name}/rescale", node.inputs[0], given)
+            return [rescale, self._make(FusedNode(replace(node, inputs=(given,))))]
+        moved = self.affine.between(f"{node.output}/moved", node.output, node.inputs[0])
+        return [
+            self._make(FusedNode(replace(node, output=moved))),
+            self.affine.rescale(f"{node.name}/rescale", moved, node.output, limits),
+        ]
+
+    def _make(self, fused: FusedNode) -> integer.Node:
         makers: dict[str, Callable[[FusedNode], integer.Node]] = {
             "Conv2D": self._weighted,
             "FullyConnected": self._weighted,
@@ -121,10 +154,7 @@ class _Maker:
         return [self._fraction(name) for name in node.inputs], self._fraction(node.output)
 
     def _clamp(self, fused: FusedNode) -> dict[str, Any]:
-        """Codes of the limits; rounding is monotonic, so clamping codes is exact."""
-        scale = self.tensors[fused.node.output].scale
-        low = -128 if math.isinf(fused.low) else int(to_codes(fused.low, scale))
-        high = 127 if math.isinf(fused.high) else int(to_codes(fused.high, scale))
+        low, high = code_limits(fused, self.tensors[fused.node.output])
         return {"low": low, "high": high}
 
     def _weighted(self, fused: FusedNode) -> integer.Node:
@@ -188,7 +218,9 @@ class _Maker:
                 Problem(node.name, function, "weft knows no such function", "replace it")
             )
         given, made = self.tensors[node.inputs[0]], self.tensors[node.output]
-        table = make_table(function, attributes, given.scale, made.scale)
+        table = make_table(
+            function, attributes, given, made, even=not by_shifts(fused, self.tensors)
+        )
         return integer.Table(**_names(node), table=table, function=function, attributes=attributes)
 
     def _pad(self, fused: FusedNode) -> integer.Node:
@@ -196,7 +228,8 @@ class _Maker:
         vertical, horizontal, channels = (
             (int(before), int(after)) for before, after in node.attributes["pads"]
         )
-        value = to_codes(float(node.attributes.get("value", 0)), self.tensors[node.output].scale)
+        made = self.tensors[node.output]
+        value = to_codes(float(node.attributes.get("value", 0)), made.scale, made.zero_point)
         return integer.Pad(**_names(node), pads=(vertical, horizontal, channels), value=int(value))
 
     def _concat(self, fused: FusedNode) -> integer.Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -56,4 +57,5 @@ def _port(graph: FloatGraph, name: str) -> Port:
     order = tensor.order
     if order is not None and np.array_equal(order, np.arange(order.size)):
         order = None
-    return Port(name, memory_of(graph, name), shape, "float32", order)
+    dtype: Literal["float32", "int8"] = "int8" if name in graph.codes else "float32"
+    return Port(name, memory_of(graph, name), shape, dtype, order)

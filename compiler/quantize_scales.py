@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -12,7 +13,6 @@ from weft.compiler.quantize_fuse import MOVES, FusedNode, equal_scales
 from weft.compiler.quantize_weights import MAX_SHIFT
 from weft.errors import Problem
 
-_POWER_REMEDY = "quantize the float model with weft, or with power-of-two scales and zero point 0"
 _SOFTMAX = (1 / 256, -128)
 
 #: Who makes a tensor, for messages: (node name, operator).
@@ -57,7 +57,6 @@ def check_scales(
         else:
             yield from _check_tensor(name, maker, scales[name], name in softmax)
     for fused in nodes:
-        yield from _check_weights(fused.node)
         if all(name in scales for name in (*fused.node.inputs, fused.node.output)):
             yield from _check_move(fused.node, scales)
 
@@ -75,27 +74,19 @@ def _check_tensor(name: str, maker: Maker, scale: Scale, softmax: bool) -> Itera
                 "leave it float, or use scale 1/256 and int8 zero point -128",
             )
         return
-    if fraction_bits(value) is None:
+    if not math.isfinite(value) or value <= 0 or not -128 <= zero <= 127:
         yield Problem(
-            *maker, f"scale {value:g} of tensor {name!r} is not a power of two", _POWER_REMEDY
+            *maker,
+            f"tensor {name!r} has scale {value:g} and int8 zero point {zero}",
+            "quantize the model again",
         )
-    if zero != 0:
-        yield Problem(*maker, f"zero point {zero} of tensor {name!r} is not 0", _POWER_REMEDY)
-
-
-def _check_weights(node: FloatNode) -> Iterator[Problem]:
-    scale = node.scales.get("weights")
-    if scale is None:
-        return
-    odd = [float(value) for value in scale.scale.reshape(-1) if fraction_bits(float(value)) is None]
-    if odd:
-        reason = f"scale {odd[0]:g} of its weights is not a power of two"
-        yield Problem(node.name, node.op, reason, _POWER_REMEDY)
-    if scale.zero_point.any():
-        yield Problem(node.name, node.op, "the zero point of its weights is not 0", _POWER_REMEDY)
 
 
 def _check_move(node: FloatNode, scales: Mapping[str, Scale]) -> Iterator[Problem]:
+    """What shifts cannot do; where one scale is no power of two, there are multipliers."""
+    around = [scales[name] for name in (*node.inputs, node.output)]
+    if any(zero_point(scale) or _fraction(scale) is None for scale in around):
+        return
     if node.op in MOVES and not equal_scales(scales[node.inputs[0]], scales[node.output]):
         yield Problem(
             node.name,
@@ -103,11 +94,7 @@ def _check_move(node: FloatNode, scales: Mapping[str, Scale]) -> Iterator[Proble
             "its output has another scale than its input",
             "give both the same scale: it only moves codes",
         )
-    fractions = [fraction_bits(float(scales[name].scale.reshape(-1)[0])) for name in node.inputs]
-    result = fraction_bits(float(scales[node.output].scale.reshape(-1)[0]))
-    known = [fraction for fraction in fractions if fraction is not None]
-    if result is None or len(known) < len(fractions):
-        return
+    *known, result = (fraction for scale in around if (fraction := _fraction(scale)) is not None)
     if node.op == "Concat" and result > min(known):
         yield Problem(
             node.name,
@@ -125,3 +112,7 @@ def _check_move(node: FloatNode, scales: Mapping[str, Scale]) -> Iterator[Proble
             "give its output a scale no finer than its finest input's, and its inputs scales "
             "within a factor of 65536",
         )
+
+
+def _fraction(scale: Scale) -> int | None:
+    return fraction_bits(float(scale.scale.reshape(-1)[0]))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from weft.compiler.fixed_point import to_codes
+from weft.compiler.network import Tensor
 
 Function = Callable[[float, Mapping[str, Any]], float]
 
@@ -46,8 +47,19 @@ FUNCTIONS: dict[str, Function] = {
 
 
 def make_table(
-    function: str, attributes: Mapping[str, Any], input_scale: float, output_scale: float
+    function: str, attributes: Mapping[str, Any], given: Tensor, made: Tensor, *, even: bool = False
 ) -> np.ndarray:
-    """Table of `function` between tensors of zero point 0: int8, index is code + 128."""
-    real = [FUNCTIONS[function](code * input_scale, attributes) for code in range(-128, 128)]
-    return to_codes(np.array(real), output_scale)
+    """Table of `function` from one tensor's codes to another's: int8, index is code + 128.
+
+    With `even` it is as ONNX Runtime computes it: values in float32, ties to even.
+    """
+    values = [(code - given.zero_point) * given.scale for code in range(-128, 128)]
+    if even:
+        values = [float(np.float32(value)) for value in values]
+    real = np.array([FUNCTIONS[function](value, attributes) for value in values])
+    if not even:
+        return to_codes(real, made.scale, made.zero_point)
+    with np.errstate(over="ignore"):
+        quotients = np.float32(real) / np.float32(made.scale)
+    codes = np.rint(quotients).astype(np.float64) + made.zero_point
+    return np.clip(codes, -128, 127).astype(np.int8)

@@ -69,6 +69,7 @@ def quantize_weights(
     rows = weights.reshape(len(weights), -1)
     difference = input_fraction - output_fraction  # shift = difference + weight fraction
     if "weights" in node.scales:
+        check_given(node, rows)
         fractions = _given_fractions(node, len(rows))
     else:
         groups = rows if per_channel else rows[None]
@@ -110,6 +111,17 @@ def _given_fractions(node: FloatNode, channels: int) -> np.ndarray:
     """Take the file's own scales; that they are powers of two has been checked."""
     scales = np.broadcast_to(node.scales["weights"].scale.reshape(-1), channels)
     return np.array([fraction_bits(float(scale)) for scale in scales], np.int64)
+
+
+def check_given(node: FloatNode, rows: np.ndarray) -> None:
+    """Refuse the file's own codes where they have more than 8 bits."""
+    scales = node.scales["weights"].scale.reshape(-1, 1)
+    codes = round_half_away(rows / scales)
+    low, high = codes.min(initial=0), codes.max(initial=0)
+    if low < -128 or high > 127:
+        reason = f"its weights less their zero point lie between {low:.0f} and {high:.0f}, "
+        remedy = "quantize weights to 8 bits, symmetrically (zero point 0)"
+        raise WeightsError(Problem(node.name, node.op, reason + "beyond 8 bits", remedy))
 
 
 def _fit(

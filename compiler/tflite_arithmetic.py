@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from weft.compiler import multipliers
 from weft.compiler.network import Requantize, Scaling
 from weft.compiler.tflite_views import NodeError
 
@@ -23,9 +24,6 @@ Arithmetic = Literal["double", "single", "litert"]
 #: How one operator rounds.
 Rounds = Literal["double", "single"]
 
-#: The largest left shift that the kernels' integers have room for.
-LARGEST_SHIFT = 30
-
 
 def rounding_of(arithmetic: Arithmetic, op: str) -> Rounds:
     """How an operator rounds: LiteRT's reference rounds once in FULLY_CONNECTED alone."""
@@ -34,49 +32,36 @@ def rounding_of(arithmetic: Arithmetic, op: str) -> Rounds:
     return arithmetic
 
 
-def quantize_multiplier(factor: float) -> tuple[int, int]:
-    """(m, s) with ``factor ~ m / 2**31 * 2**s``, m of 31 bits or 0; a negative factor gives -m.
+def scaling(factors: np.ndarray | float, rounding: Rounds) -> Scaling:
+    """Real factors as integers, one for each channel or one for all.
 
     Raises
     ------
     NodeError
-        If the factor is too large for a shift of 30, or no number.
+        If a factor is too large for a shift of 30, or no number.
     """
-    if not math.isfinite(factor):
-        raise NodeError("its scales are too far apart", "quantise the model again")
-    if factor == 0:
-        return 0, 0
-    fraction, shift = math.frexp(abs(factor))
-    multiplier = math.floor(fraction * 2.0**31 + 0.5)
-    if multiplier == 2**31:
-        multiplier, shift = 2**30, shift + 1
-    if shift < -31:  # below that every product rounds to zero
-        return 0, 0
-    if shift > LARGEST_SHIFT:
-        raise NodeError(f"its scales ask for a factor of {factor:.4g}", "quantise the model again")
-    return (multiplier if factor > 0 else -multiplier), shift
+    try:
+        return multipliers.scaling(factors, rounding)
+    except multipliers.FactorError as error:
+        raise NodeError(str(error), "quantise the model again") from None
 
 
-def scaling(factors: np.ndarray | float, rounding: Rounds) -> Scaling:
-    """Real factors as integers, one for each channel or one for all."""
-    pairs = [quantize_multiplier(float(factor)) for factor in np.atleast_1d(factors)]
-    multipliers, shifts = (np.array(column, np.int32) for column in zip(*pairs, strict=True))
-    return Scaling(shifts, multipliers, rounding)
+def quantize_multiplier(factor: float) -> tuple[int, int]:
+    """One factor's multiplier and shift; raises as `scaling` does."""
+    try:
+        return multipliers.quantize_multiplier(factor)
+    except multipliers.FactorError as error:
+        raise NodeError(str(error), "quantise the model again") from None
 
 
 def requantize(
     factors: np.ndarray | float, rounding: Rounds, zero_point: int, limits: tuple[int, int]
 ) -> Requantize:
-    """From an accumulator to codes of a tensor with this zero point, clamped to `limits`."""
-    scale = scaling(factors, rounding)
-    return Requantize(
-        scale.shift,
-        scale.multiplier,
-        rounding,
-        zero_point=zero_point,
-        low=limits[0],
-        high=limits[1],
-    )
+    """From an accumulator to codes of a tensor with this zero point; raises as `scaling` does."""
+    try:
+        return multipliers.requantize(factors, rounding, zero_point, limits)
+    except multipliers.FactorError as error:
+        raise NodeError(str(error), "quantise the model again") from None
 
 
 def multiply(x: np.ndarray, multiplier: int, shift: int, rounding: Rounds) -> np.ndarray:
@@ -124,12 +109,6 @@ def product_factor(
     wide = np.float32 if arithmetic == "litert" else np.float64
     with np.errstate(all="ignore"):
         return float(wide(one) * wide(two) / wide(output))
-
-
-def sum_factors(one: np.float32, two: np.float32, output: np.float32) -> tuple[float, float, float]:
-    """ADD and SUB: of the operands to their common scale, and of the sum to the output's."""
-    twice = 2 * max(float(one), float(two))
-    return float(one) / twice, float(two) / twice, twice / (2**20 * float(output))
 
 
 def rescale_factor(x: np.float32, output: np.float32) -> float:

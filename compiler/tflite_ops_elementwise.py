@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from weft.compiler.multipliers import sum_factors
 from weft.compiler.network import Add, Mul
-from weft.compiler.tflite_arithmetic import product_factor, scaling, sum_factors
+from weft.compiler.tflite_arithmetic import product_factor, scaling
 from weft.compiler.tflite_builder import quantization
 from weft.compiler.tflite_operators import Call, contents, operator
 from weft.compiler.tflite_views import Constant, NodeError, Shape3, View, image_shape
@@ -16,7 +17,7 @@ def add(call: Call) -> View:
     """Both operands scaled to twice the larger scale, in 20 more bits, then added."""
     (one, _), (two, _) = _operand_scale(call, 0), _operand_scale(call, 1)
     output, _ = call.output_scale()
-    *operands, to_output = sum_factors(one, two, output)
+    *operands, to_output = sum_factors(float(one), float(two), float(output))
     if to_output >= 1:
         raise NodeError(
             f"its output's scale {output:.4g} is too fine for its inputs' {one:.4g} and {two:.4g}",

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from weft.compiler.network import Node, Port, Requantize
+from weft.compiler.network import Network, Node, Port, Scaling
 
 UNARY = ("LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish")
 
@@ -88,12 +88,27 @@ def same_network(one, two) -> str:
     return ""
 
 
+def alone(network, node):
+    """A network of one node, whose ports are NCHW."""
+
+    def port(name):
+        height, width, channels = shape = network.tensors[name].shape
+        order = np.arange(height * width * channels).reshape(shape).transpose(2, 0, 1)
+        return Port(name, name, (channels, height, width), "float32", order.reshape(-1))
+
+    names = dict.fromkeys(node.inputs)
+    tensors = {name: network.tensors[name] for name in (*names, node.output)}
+    return Network("part", tensors, [node], [port(name) for name in names], [port(node.output)])
+
+
 def _equal(one, two) -> bool:
     if type(one) is not type(two):
         return False
     if isinstance(one, np.ndarray):
         return one.dtype == two.dtype and np.array_equal(one, two)
-    if isinstance(one, Node | Port | Requantize):
+    if isinstance(one, tuple):
+        return len(one) == len(two) and all(map(_equal, one, two))
+    if isinstance(one, Node | Port | Scaling):
         return all(_equal(value, vars(two)[key]) for key, value in vars(one).items())
     return one == two
 

@@ -13,7 +13,7 @@ TOP = Path(__file__).parent.parent
 #: under it. The key is a folder or, where a file has rules of its own, the file.
 RULES = {
     "compiler": ["weft.errors", "weft.hw.config", "weft.hw.isa", "weft.hw.latency",
-                 "numpy", "onnx", "onnxruntime", "google.protobuf", "tflite"],
+                 "numpy", "onnx", "onnxruntime", "google.protobuf", "tflite", "PIL"],
     "hw": ["weft.errors", "amaranth", "numpy"],
     # What the compiler shares with the gateware is plain data: it needs no Amaranth.
     "hw/config.py": ["weft.errors"],

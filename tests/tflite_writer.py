@@ -27,7 +27,7 @@ OPTIONS = {
 }
 
 DTYPES = {"int8": "INT8", "int32": "INT32", "int64": "INT64", "float32": "FLOAT32",
-          "uint8": "UINT8", "int16": "INT16"}  # fmt: skip
+          "float16": "FLOAT16", "uint8": "UINT8", "int16": "INT16"}  # fmt: skip
 
 
 class ModelWriter:

@@ -167,16 +167,28 @@ def check(
 @cli.command()
 @click.argument("model", type=PATH)
 @click.option(
-    "--data", type=FILE, required=True, metavar="X.npz",
-    help="Calibration samples: an .npz with 'inputs'.",
+    "--data", type=PATH, required=True, metavar="X.npz|DIR",
+    help="Calibration samples: an .npz with 'inputs', an .npy, a folder of these or of images.",
 )  # fmt: skip
 @click.option(
-    "--calibrator", type=click.Choice(["minmax", "mse"]), default="minmax", show_default=True,
-    help="Finest scale that holds every value, or the one of least squared error.",
+    "--pixels", metavar="LOW..HIGH",
+    help="What black and white of images mean to MODEL, as 0..1; or one range per channel.",
 )  # fmt: skip
 @click.option(
-    "--scales", type=click.Choice(["shift"]), default="shift", show_default=True,
-    help="Powers of two: the gateware requantizes by a rounding shift.",
+    "--calibrator", default="minmax", show_default=True, metavar="NAME[:PARAMETER]",
+    help="How to choose types of activations: minmax, absmax, percentile[:99.99], mse, entropy "
+    "or msb[:99.9].",
+)  # fmt: skip
+@click.option(
+    "--type", "types", multiple=True, metavar="NAME=TYPE",
+    help="Fix a tensor's type, as relu1=Q4.3, sfix8_En3 or 2^-3; NODE.weights for weights.",
+)  # fmt: skip
+@click.option("--per-channel", is_flag=True, help="A scale for the weights of each output channel.")
+@click.option(
+    "--scales", type=click.Choice(["shift", "multiplier"]),
+    help="Powers of two, by which the gateware shifts (the default); or any scales and zero "
+    "points, for which it needs a multiplier. Given, an INT8 TFLite model is taken back to real "
+    "values and quantised by these.",
 )  # fmt: skip
 @click.option("-o", "--output", type=FILE, required=True, metavar="Q.onnx")
 @json_option
@@ -184,8 +196,11 @@ def quantize(
     *,
     model: Path,
     data: Path,
-    calibrator: Literal["minmax", "mse"],
-    scales: str,
+    pixels: str | None,
+    calibrator: str,
+    types: tuple[str, ...],
+    per_channel: bool,
+    scales: Literal["shift", "multiplier"] | None,
     output: Path,
     as_json: bool,
 ) -> None:
@@ -194,9 +209,13 @@ def quantize(
     The result is standard QDQ ONNX, which ONNX Runtime runs as well.
     """
     from weft.commands.quantize import quantize_model
+    from weft.compiler.calibrate_types import parse_types
 
-    del scales  # there is one kind so far
-    finish(quantize_model(model, data, output, calibrator=calibrator), as_json)
+    result = quantize_model(
+        model, data, output, calibrator=calibrator, types=parse_types(types),
+        per_channel=per_channel, pixels=pixels, scales=scales,
+    )  # fmt: skip
+    finish(result, as_json)
 
 
 @cli.command("compile")

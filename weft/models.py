@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import ZipFile
@@ -11,10 +12,16 @@ from zipfile import ZipFile
 import numpy as np
 
 from weft.compiler.calibration_data import load_arrays
+from weft.compiler.float_graph import FloatGraph
+from weft.compiler.float_onnx import float_onnx
+from weft.compiler.float_run import Model
 from weft.compiler.network import Network
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.program import Program
 from weft.compiler.quantize import quantize
+from weft.compiler.tflite_file import read_tflite_file
+from weft.compiler.tflite_float import is_float_model, load_tflite_float
+from weft.compiler.tflite_float_samples import Codes, input_codes
 from weft.compiler.tflite_reader import read_tflite
 from weft.errors import InputError, RefusedError, UnsupportedError
 
@@ -49,6 +56,8 @@ def read_network(path: Path, rounding: TfliteRounding | None = None) -> Network:
         If the model is a float model.
     """
     if is_tflite(path):
+        if is_float_tflite(path):
+            raise _without_scales(path)
         return read_tflite(path, rounding or DEFAULT_ROUNDING)
     if rounding is not None:
         raise InputError(
@@ -57,12 +66,69 @@ def read_network(path: Path, rounding: TfliteRounding | None = None) -> Network:
         )
     graph = load_onnx(path)
     if not graph.scales:
-        raise RefusedError(
-            f"{path} is a float model without scales; quantize it first: "
-            f"weft quantize {path} --data X.npz -o {path.stem}_int8.onnx"
-        )
+        raise _without_scales(path)
     with naming(str(path)):
         return quantize(graph, graph.scales)
+
+
+def _without_scales(path: Path) -> RefusedError:
+    return RefusedError(
+        f"{path} is a float model without scales; quantize it first: "
+        f"weft quantize {path} --data X.npz -o {path.stem}_int8.onnx"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class FloatModel:
+    """A model with real values.
+
+    Parameters
+    ----------
+    graph : FloatGraph
+    runs : Path or onnx.ModelProto
+        What ONNX Runtime runs for it.
+    codes : mapping of input name to (scale, zero point)
+        What int8 samples mean, of an INT8 model taken back to real values; else empty.
+    """
+
+    graph: FloatGraph
+    runs: Model
+    codes: Codes = field(default_factory=dict)
+
+
+def read_float(path: Path, *, take_back: bool = False) -> FloatModel:
+    """A float model, ONNX or TFLite.
+
+    Parameters
+    ----------
+    path : Path
+    take_back : bool
+        Also take an INT8 TFLite model, as the real values that its codes stand for.
+
+    Raises
+    ------
+    RefusedError
+        If the model is quantised already.
+    """
+    compiled = f"weft compile {path} --board B -o DIR"
+    if not is_tflite(path):
+        graph = load_onnx(path)
+        if graph.scales:
+            raise RefusedError(f"{path} is quantised already; compile it: {compiled}")
+        return FloatModel(graph, path)
+    model = read_tflite_file(path)
+    if not take_back and not is_float_model(model):
+        raise RefusedError(
+            f"{path} is quantised already; compile it as it is: {compiled}; or choose --scales "
+            "shift to take it back to real values and quantise these by powers of two"
+        )
+    graph = load_tflite_float(path)
+    return FloatModel(graph, float_onnx(graph, str(path)), input_codes(model))
+
+
+def is_float_tflite(path: Path) -> bool:
+    """Whether a file is a TFLite model that computes with real values alone."""
+    return is_tflite(path) and is_float_model(read_tflite_file(path))
 
 
 def is_tflite(path: Path) -> bool:

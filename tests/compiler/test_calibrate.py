@@ -1,78 +1,19 @@
-"""Reading samples, running the float model, collecting ranges and choosing scales."""
+"""Running the float model, collecting ranges and choosing scales."""
+
+import pickle
 
 import numpy as np
+import onnx
 import pytest
 from float_models import FloatModel
 
-from weft.compiler.calibrate import calibrate, choose_scales, collect
-from weft.compiler.calibration_data import load_arrays
-from weft.compiler.collect_histogram import HistogramCollector
-from weft.compiler.collect_range import RangeCollector
-from weft.compiler.fixed_point import fraction_bits, largest_fraction, round_half_away, to_codes
+from weft.compiler.calibrate import calibrate, choose_scales, collect, kept_tensors, merge
+from weft.compiler.calibrators import parse_calibrator
+from weft.compiler.collect_bits import BitCollector
+from weft.compiler.fixed_point import round_half_away
 from weft.compiler.float_run import FloatRunner, run_float
 from weft.compiler.onnx_reader import load_onnx
 from weft.errors import InputError
-
-# Fixed point --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "held"),
-    [(2.1, 2.125), (16.25, 15.875), (0.03125, 0), (-16.5, -16), (-0.0625, -0.125)],
-)
-def test_worked_values_with_three_fraction_bits(value, held):
-    assert to_codes(value, 2.0**-3) * 2.0**-3 == held
-
-
-def test_ties_go_away_from_zero():
-    values = [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.49999997]
-    assert round_half_away(values).tolist() == [1, 2, 3, -1, -2, -3, 0]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "fraction"),
-    [
-        (0, 15.875, 3), (0, 15.93, 3), (0, 15.94, 2), (-16, 0, 3), (-16.06, 1, 3), (-16.07, 1, 2),
-        (0, 1, 6), (-1, 0, 7), (0, 0, 7), (0, 1000, -3), (0, 1e-30, 24),
-    ],
-)  # fmt: skip
-def test_finest_scale_that_does_not_overflow(low, high, fraction):
-    assert largest_fraction(low, high) == fraction
-
-
-def test_fraction_bits_of_powers_of_two_only():
-    assert [fraction_bits(s) for s in (0.125, 1.0, 4.0, 0.1, 0.75)] == [3, 0, -2, None, None]
-
-
-# Collectors ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", [RangeCollector, HistogramCollector])
-@pytest.mark.parametrize("seed", range(3))
-def test_merged_parts_are_the_whole(kind, seed):
-    values = np.random.default_rng(seed).normal(0, 3, 1000).astype(np.float32)
-    whole, one, two, empty = kind(), kind(), kind(), kind()
-    whole.update(values)
-    one.update(values[:300])
-    two.update(values[300:])
-    two.merge(empty)
-    one.merge(two)
-    first, second = (getattr(c, "range", c) for c in (whole, one))
-    assert (first.low, first.high, first.count) == (second.low, second.high, second.count)
-    if kind is HistogramCollector:
-        np.testing.assert_array_equal(whole.counts, one.counts)
-
-
-@pytest.mark.parametrize("fraction", [2, 5, 9])
-@pytest.mark.parametrize("seed", range(3))
-def test_squared_error_of_a_histogram_is_that_of_the_values(fraction, seed):
-    rng = np.random.default_rng(seed)
-    values = np.concatenate([rng.normal(0, 1, 20_000), np.zeros(5000)]).astype(np.float32)
-    collector = HistogramCollector()
-    collector.update(values)
-    exact = ((values - to_codes(values, 2.0**-fraction) * 2.0**-fraction) ** 2).sum()
-    assert collector.squared_error(fraction) == pytest.approx(exact, rel=0.02)
-
 
 # Float execution ----------------------------------------------------------------------
 
@@ -86,8 +27,6 @@ def small_model(path, batch="N"):
     model.node("Sigmoid", [value], "y")
     model.save(path, {"y": (4, 2, 2)})
     if batch != "N":
-        import onnx  # noqa: PLC0415 - one test alone edits a saved model
-
         saved = onnx.load(path)
         for value_info in (*saved.graph.input, *saved.graph.output):
             value_info.type.tensor_type.shape.dim[0].dim_value = batch
@@ -156,18 +95,46 @@ def test_mse_clips_an_outlier(tmp_path):
     assert scales == {"minmax": 2.0**-3, "mse": 2.0**-4}
 
 
-@pytest.mark.parametrize("method", ["minmax", "mse"])
+@pytest.mark.parametrize("method", ["minmax", "percentile:99", "mse", "entropy", "msb:99"])
 def test_parts_collected_apart_give_the_same_scales(method, tmp_path):
+    """As several processes do it: each pickles its collectors, one merges them."""
     path, graph, data, _ = calibrated(tmp_path)
-    names = ["x", "relu", "y"]
-    parts = [
-        collect(path, graph, {"x": data["x"][part]}, names, method=method)
-        for part in (slice(0, 30), slice(30, 70))
-    ]
-    for name in names:
-        parts[0][name].merge(parts[1][name])
-    merged = {name: float(s.scale) for name, s in choose_scales(graph, parts[0]).items()}
-    assert merged == calibrated(tmp_path, method)[3]
+    for kind in {parse_calibrator(method).collector, BitCollector}:
+        parts = [
+            pickle.dumps(
+                collect(path, graph, {"x": data["x"][part]}, kept_tensors(graph), kind=kind)
+            )
+            for part in (slice(0, 30), slice(30, 70))
+        ]
+        merged = merge(pickle.loads(part) for part in parts)
+        found = choose_scales(graph, merged, method)
+        assert {name: float(scale.scale) for name, scale in found.items()} == (
+            calibrated(tmp_path, method)[3]
+        )
+
+
+def test_a_pass_counts_every_value_once(tmp_path):
+    path, graph, data, _ = calibrated(tmp_path)
+    seen = collect(path, graph, data, kept_tensors(graph), kind=BitCollector)
+    shapes = {name: np.prod(graph.tensors[name].shape) for name in seen}
+    assert list(seen) == ["x", "relu", "pool", "y"]
+    assert {name: c.range.count for name, c in seen.items()} == {
+        name: 70 * size for name, size in shapes.items()
+    }
+
+
+def test_calibration_says_how_far_it_is(tmp_path):
+    path, graph, data, _ = calibrated(tmp_path)
+    for source, total in ((data, 70), ([data["x"]], 0)):
+        done = []
+        calibrate(path, graph, source, progress=lambda *now, done=done: done.append(now))
+        assert done == [(32, total), (64, total), (70, total)]
+
+
+def test_a_model_in_memory(tmp_path):
+    path, graph, data, scales = calibrated(tmp_path)
+    found = calibrate(onnx.load(path), graph, data)
+    assert {name: float(scale.scale) for name, scale in found.items()} == scales
 
 
 def test_infinite_activations_are_refused(tmp_path):
@@ -179,86 +146,7 @@ def test_infinite_activations_are_refused(tmp_path):
 
 def test_unknown_method_is_refused(tmp_path):
     path, graph, data, _ = calibrated(tmp_path)
-    with pytest.raises(InputError, match="method must be one of minmax, mse, not 'best'"):
+    with pytest.raises(
+        InputError, match=r"calibrator must be one of minmax, absmax, .*, not 'best'"
+    ):
         calibrate(path, graph, data, "best")
-
-
-# Samples ------------------------------------------------------------------------------
-
-EXPECTED = {"image": (1, 3, 4)}
-
-
-def saved(tmp_path, **arrays):
-    np.savez(tmp_path / "x.npz", **arrays)
-    return tmp_path / "x.npz"
-
-
-def test_samples_by_the_key_inputs_or_by_name(tmp_path):
-    samples = np.arange(24, dtype=np.float64).reshape(2, 3, 4)
-    for key in ("inputs", "image"):
-        arrays = load_arrays(saved(tmp_path, **{key: samples}), EXPECTED)
-        assert list(arrays) == ["image"]
-        assert arrays["image"].dtype == np.float32
-        np.testing.assert_array_equal(arrays["image"], samples)
-
-
-def test_several_inputs_by_name(tmp_path):
-    path = saved(tmp_path, a=np.zeros((2, 3)), b=np.ones((2, 5), np.int32))
-    arrays = load_arrays(path, {"a": (1, 3), "b": ("N", 5)}, {"b": "int8"})
-    assert (arrays["a"].dtype, arrays["b"].dtype) == (np.float32, np.int8)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"images": np.zeros((2, 3, 4))},
-         r"has no array 'inputs' \(found: 'images'\); save it with numpy.savez\('x.npz', inputs="),
-        ({"inputs": np.zeros((2, 4, 3))},
-         "array 'inputs' has shape 2 x 4 x 3 where N x 3 x 4 was expected; reshape or crop"),
-        ({"inputs": np.zeros((3, 4))},
-         "has shape 3 x 4 where N x 3 x 4 was expected; add the axis of samples"),
-        ({"inputs": np.zeros((0, 3, 4))}, "array 'inputs' has no samples; give at least one"),
-        ({"inputs": np.full((1, 3, 4), np.nan)},
-         r"holds nan at index \(0, 0, 0\), and 12 values are not finite in all; replace or drop"),
-        ({"inputs": np.full((1, 3, 4), 1e300)}, "holds values beyond float32; scale the samples"),
-        ({"inputs": np.full((1, 3, 4), "a")}, "array 'inputs' has dtype <U1; convert it to"),
-        ({"inputs": np.full((1, 3, 4), 2**24 + 1)},
-         "has dtype int64 and values that float32 does not hold exactly; convert it to float32"),
-        ({"inputs": np.full((1, 3, 4), None)}, "damaged or holds Python objects, which are never"),
-    ],
-)  # fmt: skip
-def test_bad_arrays_are_named(arrays, message, tmp_path):
-    with pytest.raises(InputError, match=message):
-        load_arrays(saved(tmp_path, **arrays), EXPECTED)
-
-
-def test_codes_that_do_not_fit_int8_are_refused(tmp_path):
-    with pytest.raises(InputError, match="values that int8 does not hold exactly"):
-        load_arrays(saved(tmp_path, inputs=np.full((1, 2), 200)), {"x": (1, 2)}, {"x": "int8"})
-
-
-def test_different_numbers_of_samples_are_refused(tmp_path):
-    path = saved(tmp_path, a=np.zeros((2, 3)), b=np.zeros((3, 3)))
-    with pytest.raises(InputError, match=r"different numbers of samples \('a' has 2, 'b' has 3\)"):
-        load_arrays(path, {"a": (1, 3), "b": (1, 3)})
-
-
-def test_a_missing_input_of_several_is_named(tmp_path):
-    path = saved(tmp_path, a=np.zeros((2, 3)), inputs=np.zeros((2, 3)))
-    with pytest.raises(InputError, match="has no array 'b'"):
-        load_arrays(path, {"a": (1, 3), "b": (1, 3)})
-
-
-def test_bad_files_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"none.npz does not exist; give the path of an .npz file"):
-        load_arrays(tmp_path / "none.npz", EXPECTED)
-    good = saved(tmp_path, inputs=np.zeros((2, 3, 4))).read_bytes()
-    for content in (b"", b"text", good[: len(good) // 2]):
-        (tmp_path / "bad.npz").write_bytes(content)
-        with pytest.raises(InputError, match=r"bad.npz is not a readable .npz file; save the"):
-            load_arrays(tmp_path / "bad.npz", EXPECTED)
-    np.save(tmp_path / "one.npy", np.zeros((2, 3, 4)))
-    with pytest.raises(InputError, match=r"one.npy is a single array, not an .npz file"):
-        load_arrays(tmp_path / "one.npy", EXPECTED)
-    with pytest.raises(InputError, match="is not a readable"):
-        load_arrays(tmp_path, EXPECTED)

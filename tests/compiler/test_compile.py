@@ -13,6 +13,7 @@ from weft.compiler.network import (
     FullyConnected,
     MaxPool,
     Network,
+    Permute,
     Port,
     Requantize,
     Slice,
@@ -352,3 +353,26 @@ def test_wider_accumulators_change_nothing_but_the_configuration(pair):
     )
     for space, image in first.images.items():
         np.testing.assert_array_equal(image, second.images[space])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_permutations_read_nothing_outside(seed):
+    """Transposed, reshaped and turned tensors, in few instructions or in many."""
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(1, 9, 3))
+    flat = np.arange(int(np.prod(shape)))
+    order = flat.reshape(shape).transpose(rng.permutation(3))
+    if seed % 3 == 1:
+        size = int(rng.choice([n for n in range(1, len(flat) + 1) if len(flat) % n == 0]))
+        order = flat.reshape(size, 1, -1)
+    elif seed % 3 == 2:
+        order = order[::-1]
+    network = make(
+        [Permute("p", ("a",), "b", np.ascontiguousarray(order).reshape(-1))],
+        {"a": shape, "b": order.shape},
+    )
+    array = Config(rows=int(rng.integers(1, 9)), columns=int(rng.integers(1, 5)))
+    program = compile_network(network, fit(network, array))
+    inputs = {"a": rng.integers(-128, 128, (2, *shape)).astype(np.int8)}
+    expected = golden.run_network(network, inputs)["b"]
+    np.testing.assert_array_equal(interpreter.run(program, inputs).outputs["b"], expected)

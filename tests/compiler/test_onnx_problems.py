@@ -159,9 +159,21 @@ def test_different_parameters_in_a_pair(tmp_path):
 
 def test_codes_as_an_output(tmp_path):
     model = Model()
-    codes = model.node("QuantizeLinear", model.input([1, 4]), F(0.5), np.array(0, np.int8))
-    found = only(model.output(codes, dtype=TensorProto.INT8), tmp_path)
-    assert (found.op, found.remedy) == ("output", "end the model with DequantizeLinear")
+    codes = model.node("QuantizeLinear", model.input([1, 4]), F(0.5), np.array(0, np.uint8))
+    found = only(model.output(codes, dtype=TensorProto.UINT8), tmp_path)
+    remedy = "end the model with DequantizeLinear, or quantize to int8"
+    assert (found.op, found.remedy) == ("output", remedy)
+
+
+def test_an_int8_input_that_nothing_explains(tmp_path):
+    model = Model()
+    x = model.input([1, 3, 4, 4], dtype=TensorProto.INT8)
+    found = only(model.output(model.node("MaxPool", x, kernel_shape=[2, 2])), tmp_path)
+    assert found.reason == "it works on an input whose scale nothing says"
+    flat = Model()
+    value = flat.node("Flatten", flat.input([1, 3, 4, 4], dtype=TensorProto.INT8))
+    found = only(flat.output(value), tmp_path)
+    assert found.reason == "it is an input whose scale nothing says"
 
 
 def test_every_problem_is_found_at_once(tmp_path):
@@ -185,7 +197,7 @@ def test_every_problem_is_found_at_once(tmp_path):
         (["N", 3, None, 8], TensorProto.FLOAT, "dimension 2 is not fixed"),
         ([8, 3, 4, 4], TensorProto.FLOAT, "its batch is fixed to 8"),
         ([1, 3, 4, 4], TensorProto.FLOAT16, "its type is FLOAT16, not float32"),
-        ([1, 3, 4, 4], TensorProto.INT8, "its type is INT8, not float32"),
+        ([1, 3, 4, 4], TensorProto.UINT8, "its type is UINT8, not float32"),
         ([4], TensorProto.FLOAT, "it has 1 dimensions"),
         ([1, 3, 4, 4, 4], TensorProto.FLOAT, "it has 5 dimensions"),
         (None, TensorProto.FLOAT, "it has no shape"),

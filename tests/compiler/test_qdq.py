@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from float_models import FloatModel, random_model, same_network
+from float_models import FloatModel, alone, random_model, same_network
 
 from weft.compiler.calibrate import calibrate
 from weft.compiler.edges import decode_outputs, dequantize_output, encode_inputs
@@ -29,19 +29,6 @@ def run_onnx(path, data):
 
 def run_golden(network, data):
     return decode_outputs(network, golden.run_network(network, encode_inputs(network, data)))
-
-
-def alone(network, node):
-    """A network of one node, whose ports are NCHW."""
-
-    def port(name):
-        height, width, channels = shape = network.tensors[name].shape
-        order = np.arange(height * width * channels).reshape(shape).transpose(2, 0, 1)
-        return Port(name, name, (channels, height, width), "float32", order.reshape(-1))
-
-    names = dict.fromkeys(node.inputs)
-    tensors = {name: network.tensors[name] for name in (*names, node.output)}
-    return Network("part", tensors, [node], [port(name) for name in names], [port(node.output)])
 
 
 @pytest.mark.parametrize("seed", range(16))
@@ -169,9 +156,16 @@ def test_int8_ports(tmp_path):
     np.testing.assert_array_equal(actual, run_golden(dense(), {"x": codes})["y"])
 
 
-def test_multipliers_are_refused(tmp_path):
-    network = dense(rounding="double", multiplier=np.array([1 << 30], np.int32))
-    with pytest.raises(RefusedError, match="'fc' has scales that are not powers of two"):
+@pytest.mark.parametrize(
+    ("rounding", "multiplier", "message"),
+    [
+        ("double", 1 << 30, "'fc' rounds twice, as TFLite does"),
+        ("single", (1 << 30) + 1, "'fc' has a multiplier that no float32 scale of weights gives"),
+    ],
+)
+def test_multipliers_that_no_file_gives_are_refused(rounding, multiplier, message, tmp_path):
+    network = dense(rounding=rounding, multiplier=np.array([multiplier], np.int32))
+    with pytest.raises(RefusedError, match=message):
         write_qdq(network, tmp_path / "q.onnx")
 
 

@@ -211,18 +211,24 @@ REAL = {
 }
 
 
+def tensor(scale, zero_point=0):
+    return integer.Tensor("t", SHAPE, scale, zero_point)
+
+
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_tables_are_the_functions_rounded(function):
     attributes = {"alpha": 0.25, "beta": 0.5, "low": -1.0, "high": 2.0}
-    table = make_table(function, attributes, 2.0**-4, 2.0**-5)
-    real = REAL[function](np.arange(-128, 128) / 16) * 32
-    assert np.abs(table - np.clip(real, -128, 127)).max() <= 0.5 + 1e-9
+    for points in ((0, 0), (-128, 5), (40, 127)):
+        given, made = tensor(2**-4, points[0]), tensor(2**-5, points[1])
+        table = make_table(function, attributes, given, made)
+        real = REAL[function]((np.arange(-128, 128) - points[0]) / 16) * 32 + points[1]
+        assert np.abs(table - np.clip(real, -128, 127)).max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("scale", [2.0**24, 2.0**-24])
 def test_tables_of_extreme_scales(scale):
     for function in FUNCTIONS:
-        assert make_table(function, {}, scale, 2.0**-7).shape == (256,)
+        assert make_table(function, {}, tensor(scale), tensor(2.0**-7)).shape == (256,)
 
 
 # What calibration allows --------------------------------------------------------------
@@ -286,22 +292,19 @@ def test_calibrated_random_graphs_compute_the_float_result(seed):
 # Refusals -----------------------------------------------------------------------------
 
 
-def test_every_scale_that_is_no_power_of_two_is_named_at_once():
-    odd = Scale(np.array(0.1), np.array(0))
-    shifted = Scale(np.array(0.25), np.array(3))
-    weights = {"weights": Scale(np.array([0.5, 0.3]), np.array([0, 0]))}
-    model = graph(conv("x", "a", scales=weights), conv("a", "y"), scales={"x": odd, "a": shifted})
+def test_everything_wrong_with_scales_is_named_at_once():
+    odd = Scale(np.array(0.1), np.array(300))
+    rows = Scale(np.array([0.25, 0.5]), np.array([3, 3]))
+    model = graph(conv("x", "a"), conv("a", "b"), conv("b", "y"), scales={"x": odd, "a": rows})
     with pytest.raises(UnsupportedError) as caught:
         quantize(model)
     assert [str(problem) for problem in caught.value.problems] == [
-        "input 'x': scale 0.1 of tensor 'x' is not a power of two; quantize the float model with "
-        "weft, or with power-of-two scales and zero point 0",
-        "Conv2D 'a': zero point 3 of tensor 'a' is not 0; quantize the float model with weft, or "
-        "with power-of-two scales and zero point 0",
+        "input 'x': tensor 'x' has scale 0.1 and int8 zero point 300; quantize the model again",
+        "Conv2D 'a': tensor 'a' has a scale per channel; quantize it per tensor",
+        "Conv2D 'b': tensor 'b' has no scale; calibrate the model, or quantize this tensor in "
+        "the file as well",
         "Conv2D 'y': tensor 'y' has no scale; calibrate the model, or quantize this tensor in "
         "the file as well",
-        "Conv2D 'a': scale 0.3 of its weights is not a power of two; quantize the float model "
-        "with weft, or with power-of-two scales and zero point 0",
     ]
 
 

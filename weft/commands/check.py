@@ -18,7 +18,7 @@ from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.quantize import quantize
 from weft.console import say, wrap
 from weft.errors import Problem, UnsupportedError
-from weft.models import TfliteRounding, is_tflite, read_network
+from weft.models import TfliteRounding, is_float_tflite, is_tflite, read_float, read_network
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,19 @@ def check(
     Parameters
     ----------
     model : Path
-        A float or quantised ONNX model, or a quantised TFLite model.
+        A float or quantised model, ONNX or TFLite.
     board : str, optional
         Also see that it fits this board.
     rounding : str, optional
-        Of a TFLite model, as `read_network` takes it.
+        Of an INT8 TFLite model, as `read_network` takes it.
     """
     chosen = None if board is None else find_board(board)
     target = "any board that is large enough" if chosen is None else chosen.title
     try:
-        if is_tflite(model) or rounding:
+        if rounding or (is_tflite(model) and not is_float_tflite(model)):
             network = read_network(model, rounding)
         else:
-            network = _read_onnx(model)
+            network = _read_with_scales(model)
         if chosen is None:
             return Checked(str(model), target, tuple(problems_of(network)))
         compile_for_board(network, chosen)
@@ -83,8 +83,11 @@ def check(
     return Checked(str(model), target, ())
 
 
-def _read_onnx(model: Path) -> Network:
+def _read_with_scales(model: Path) -> Network:
     """The integer graph; a float model gets scales from random samples."""
+    if is_tflite(model):
+        real = read_float(model)
+        return quantize(real.graph, calibrate(real.runs, real.graph, _random_samples(real.graph)))
     graph = load_onnx(model)
     return quantize(graph, graph.scales or calibrate(model, graph, _random_samples(graph)))
 
