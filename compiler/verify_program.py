@@ -18,8 +18,12 @@ from weft.errors import InputError
 from weft.hw.config import Config, Space
 from weft.hw.isa import LOOPS, Instruction, instruction_words, results, widths
 
-#: Steps of one instruction that are still checked; real ones take a tenth at the most.
-_MOST_STEPS = 1 << 24
+#: Steps of one instruction. At 50 MHz so many take 20 seconds; a network of 500 million MACs
+#: takes half as many even on a single multiplier.
+_MOST_STEPS = 1 << 30
+
+#: Coordinates along one axis of the image that an instruction visits, each time counted.
+_MOST_COORDINATES = 1 << 22
 
 
 def verify(program: Program) -> None:
@@ -106,15 +110,19 @@ def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray)
     if math.prod(turns.values()) > _MOST_STEPS:
         yield f"takes {math.prod(turns.values())} steps, over {_MOST_STEPS}"
         return
+    for axis in "yx":
+        if (visits := turns[f"o{axis}"] * turns[f"k{axis}"]) > _MOST_COORDINATES:
+            yield f"visits {visits} coordinates along {axis}, over {_MOST_COORDINATES}"
+            return
     if ins.skip_y > ins.last_oy or ins.skip_x > ins.last_ox:
         yield "has no results"
         return
-    reads = _reads(ins, turns, len(written), config.tiles_per_word)
+    reads = np.flatnonzero(_reads(ins, turns, len(written), config.tiles_per_word))
     if (reads >= config.activation_depth).any():
         yield f"reads activation word {reads.max()} of {config.activation_depth}"
     elif not written[reads].all():
         yield f"reads activation word {reads[~written[reads]][0]} before it is written"
-    writes = _writes(ins, turns, config, len(written))
+    writes = np.flatnonzero(_writes(ins, turns, config, len(written)))
     if (writes >= config.activation_depth).any():
         yield f"writes activation word {writes.max()} of {config.activation_depth}"
     written[writes] = True
@@ -180,29 +188,56 @@ def _coordinate_faults(config: Config, ins: Instruction, turns: dict[str, int]) 
 
 
 def _reads(ins: Instruction, turns: dict[str, int], depth: int, tiles_per_word: int) -> np.ndarray:
-    """Activation words read inside the image."""
-    index = np.indices([turns[loop] for loop in LOOPS], sparse=True)
-    place = dict(zip(LOOPS, index, strict=True))
-    y = ins.origin_y + place["oy"] * ins.stride_y + place["ky"] * ins.step_y
-    x = ins.origin_x + place["ox"] * ins.stride_x + place["kx"] * ins.step_x
-    inside = (y >= 0) & (y < ins.height) & (x >= 0) & (x < ins.width)
-    address = np.array(ins.source, np.int64)
+    """Activation words read inside the image: bool array of the memory.
+
+    A word's address is a sum of one term per loop, and whether it lies inside the image depends
+    on y and x apart. So the words are found axis by axis, and no step is looked at on its own:
+    there are millions.
+    """
+    strides = {}
     inner = 0
     for loop in LOOPS:
-        stride = getattr(ins, f"source_{loop}") + inner
-        address = address + place[loop] * stride
-        inner += (turns[loop] - 1) * stride
-    if ins.share:
-        address = address + place["tile"] // tiles_per_word
-    address, inside = np.broadcast_arrays(address % depth, inside)
-    return np.unique(address[inside])
+        strides[loop] = getattr(ins, f"source_{loop}") + inner
+        inner += (turns[loop] - 1) * strides[loop]
+    words = np.zeros(depth, bool)
+    words[ins.source % depth] = True
+    for axis, size in (("y", ins.height), ("x", ins.width)):
+        outer, tap = np.arange(turns[f"o{axis}"])[:, None], np.arange(turns[f"k{axis}"])
+        coordinate = getattr(ins, f"origin_{axis}") + (
+            outer * getattr(ins, f"stride_{axis}") + tap * getattr(ins, f"step_{axis}")
+        )
+        moved = outer * strides[f"o{axis}"] + tap * strides[f"k{axis}"]
+        words = _moved(words, moved[(coordinate >= 0) & (coordinate < size)])
+    tiles = np.arange(turns["tile"])
+    words = _moved(words, tiles * strides["tile"] + (tiles // tiles_per_word if ins.share else 0))
+    for loop in ("digit", "block"):
+        words = _moved(words, np.arange(turns[loop]) * strides[loop])
+    return words
 
 
 def _writes(ins: Instruction, turns: dict[str, int], config: Config, depth: int) -> np.ndarray:
+    """Activation words written: bool array of the memory."""
     lanes = (
         ins.target_group * config.lanes
         + (turns["tile"] - 1) * config.columns
         + (ins.last_group + 1) * config.lanes
     )
-    oy, ox, word = np.indices((*results(ins), -(-lanes // config.rows)), sparse=True)
-    return np.unique((ins.target + oy * ins.target_oy + ox * ins.target_ox + word) % depth)
+    words = np.zeros(depth, bool)
+    words[ins.target % depth] = True
+    rows, columns = results(ins)
+    for count, stride in (
+        (rows, ins.target_oy),
+        (columns, ins.target_ox),
+        (-(-lanes // config.rows), 1),
+    ):
+        words = _moved(words, np.arange(count) * stride)
+    return words
+
+
+def _moved(words: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Every word of the set, moved by each distance; addresses wrap."""
+    result = np.zeros_like(words)
+    for distance in np.unique(distances % len(words)):
+        result[distance:] |= words[: len(words) - distance]
+        result[:distance] |= words[len(words) - distance :]
+    return result

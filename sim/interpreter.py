@@ -6,6 +6,7 @@ error of the compiler shows here and an error of the gateware does not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +15,9 @@ from weft.compiler.program import Program
 from weft.hw.config import Space
 from weft.hw.isa import DIGIT_BITS, LOOPS, PAIR_SHIFT, Elementwise, Instruction, results
 from weft.sim.engine import RunResult
+
+#: Steps of an instruction that are worked on together.
+_MOST_STEPS = 1 << 18
 
 
 class Machine:
@@ -42,72 +46,81 @@ class Machine:
 
     def _execute(self, ins: Instruction) -> None:
         turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
-        totals = self._window(ins, turns) if ins.window else self._steps(ins, turns)
-        codes = [self._requantize(ins, tile, total) for tile, total in enumerate(totals)]
+        totals = self._window if ins.window else self._steps
+        codes = [
+            self._requantize(ins, tile, totals(ins, turns, tile)) for tile in range(turns["tile"])
+        ]
         self._store(ins, np.stack(codes))
 
-    def _words(self, ins: Instruction, turns: Mapping[str, int]) -> np.ndarray:
-        """The activation word of every step: axes as the loops from the outermost, lanes."""
-        source, y, x = self._walk(ins, turns)
+    def _steps(self, ins: Instruction, turns: Mapping[str, int], tile: int) -> np.ndarray:
+        """Totals (pixels, columns) of a tile, pixel by pixel on the first path."""
+        config = self.config
+        steps = math.prod(turns[loop] for loop in ("digit", "ky", "kx", "block"))
+        weight = self.weight[_weight_index(ins, turns)[tile]].astype(np.int64)
+        weight = weight.reshape(steps, config.rows, config.columns)
+        digit = np.arange(steps) * turns["digit"] // steps
+        scale = np.int64(1) << (DIGIT_BITS * (turns["digit"] - 1 - digit))
+        totals = []
+        # As many image rows at a time as memory has room for.
+        together = max(1, _MOST_STEPS // (steps * turns["ox"]))
+        for first in range(0, turns["oy"], together):
+            rows = np.arange(first, min(first + together, turns["oy"]))
+            words = self._words(ins, turns, tile, rows).reshape(-1, steps, config.rows)
+            products = np.einsum("psr,src->psc", words, weight)
+            if ins.peak:
+                totals.append(products.max(axis=1))
+            else:
+                totals.append((products * scale[None, :, None]).sum(axis=1))
+        return np.concatenate(totals)
+
+    def _window(self, ins: Instruction, turns: Mapping[str, int], tile: int) -> np.ndarray:
+        """Totals (pixels, columns) of a tile on the second path, taps by slices."""
+        config = self.config
+        span = config.rows // config.window
+        words = self._words(ins, turns, tile, np.arange(turns["oy"]))
+        words = words.reshape(turns["oy"], turns["ox"], config.rows)
+        weight = self.weight[_weight_index(ins, turns)[tile]].reshape(config.rows, config.columns)
+        part = tile % config.tiles_per_word
+        image = words[..., part * config.columns : (part + 1) * config.columns]
+        total = np.zeros(image.shape, np.int64)
+        for line in range(config.window):
+            for tap in range(span):
+                # Before the first line and tap lies whatever was there: nothing is stored
+                # where a weight other than zero would meet it.
+                moved = np.roll(image, (line, tap), axis=(0, 1))
+                total = total + moved * weight[line * span + tap]
+        shown = total[ins.skip_y :: ins.every_y + 1, ins.skip_x :: ins.every_x + 1]
+        return shown.reshape(-1, config.columns)
+
+    def _words(
+        self, ins: Instruction, turns: Mapping[str, int], tile: int, rows: np.ndarray
+    ) -> np.ndarray:
+        """The activation word of every step of a tile in some rows `oy`.
+
+        Axes are the loops from ``oy`` inward, then lanes.
+        """
+        source, y, x = self._walk(ins, turns, tile, rows)
         inside = (y >= 0) & (y < ins.height) & (x >= 0) & (x < ins.width)
         address = source % (1 << (self.config.activation_depth - 1).bit_length())
         words = self.activation[np.where(inside, address, 0)]
         return np.where(inside[..., None], words, np.int8(ins.fill)).astype(np.int64)
 
-    def _steps(self, ins: Instruction, turns: Mapping[str, int]) -> list[np.ndarray]:
-        """Totals (pixels, columns) of each tile, pixel by pixel on the first path."""
-        config = self.config
-        inside_pixel = [turns[loop] for loop in ("digit", "ky", "kx", "block")]
-        steps = int(np.prod(inside_pixel))
-        tiles = turns["tile"]
-        weight = self.weight[_weight_index(ins, turns)].astype(np.int64)
-        weight = weight.reshape(tiles, steps, config.rows, config.columns)
-        words = self._words(ins, turns).reshape(tiles, -1, steps, config.rows)
-        digit = np.arange(steps) * turns["digit"] // steps
-        scale = np.int64(1) << (DIGIT_BITS * (turns["digit"] - 1 - digit))
-        totals = []
-        for tile in range(tiles):
-            products = np.einsum("psr,src->psc", words[tile], weight[tile])
-            if ins.peak:
-                totals.append(products.max(axis=1))
-            else:
-                totals.append((products * scale[None, :, None]).sum(axis=1))
-        return totals
-
-    def _window(self, ins: Instruction, turns: Mapping[str, int]) -> list[np.ndarray]:
-        """Totals (pixels, columns) of each tile on the second path, taps by slices."""
-        config = self.config
-        span = config.rows // config.window
-        words = self._words(ins, turns).reshape(-1, turns["oy"], turns["ox"], config.rows)
-        weight = self.weight[_weight_index(ins, turns)].reshape(-1, config.rows, config.columns)
-        totals = []
-        for tile in range(turns["tile"]):
-            part = tile % config.tiles_per_word
-            image = words[tile, ..., part * config.columns : (part + 1) * config.columns]
-            total = np.zeros(image.shape, np.int64)
-            for line in range(config.window):
-                for tap in range(span):
-                    # Before the first line and tap lies whatever was there: nothing is stored
-                    # where a weight other than zero would meet it.
-                    moved = np.roll(image, (line, tap), axis=(0, 1))
-                    total = total + moved * weight[tile, line * span + tap]
-            shown = total[ins.skip_y :: ins.every_y + 1, ins.skip_x :: ins.every_x + 1]
-            totals.append(shown.reshape(-1, config.columns))
-        return totals
-
-    def _walk(self, ins: Instruction, turns: Mapping[str, int]):
-        """Source word and coordinates of every step: arrays with one axis per loop."""
-        shape = [turns[loop] for loop in reversed(LOOPS)]
-        index = dict(zip(reversed(LOOPS), np.indices(shape), strict=True))
+    def _walk(
+        self, ins: Instruction, turns: Mapping[str, int], tile: int, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source word and coordinates of these steps; axes along which y and x stay have size 1."""
+        loops = [loop for loop in reversed(LOOPS) if loop != "tile"]
+        turn = [rows if loop == "oy" else np.arange(turns[loop]) for loop in loops]
+        index = dict(zip(loops, np.ix_(*turn), strict=True))
+        index["tile"] = np.array(tile)
         # A loop's own stride: its move, and the way that the loops inside it have gone.
-        source = np.full(shape, ins.source, np.int64)
-        gone = 0
+        source, gone = np.array(ins.source), 0
         for loop in LOOPS:
             stride = getattr(ins, f"source_{loop}") + gone
-            source += index[loop] * stride
+            source = source + index[loop] * stride
             gone += (turns[loop] - 1) * stride
         if ins.share:
-            source += index["tile"] // self.config.tiles_per_word
+            source = source + tile // self.config.tiles_per_word
         y = ins.origin_y + index["oy"] * ins.stride_y + index["ky"] * ins.step_y
         x = ins.origin_x + index["ox"] * ins.stride_x + index["kx"] * ins.step_x
         return source, y, x

@@ -1,5 +1,7 @@
 """The verifier: every way of being wrong is rejected by name, and what it lets pass runs."""
 
+import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +11,10 @@ from random_networks import random_inputs, random_network
 from weft.compiler.compile import compile_network, fit
 from weft.compiler.network import Conv2D, MaxPool, Network, Port, Requantize, Tensor
 from weft.compiler.program import Program
-from weft.compiler.verify_program import verify
+from weft.compiler.verify_program import _reads, _writes, verify
 from weft.errors import InputError
 from weft.hw.config import Config, Space
-from weft.hw.isa import encode, instruction_words
+from weft.hw.isa import LOOPS, Instruction, encode, instruction_words
 from weft.sim import interpreter
 
 
@@ -86,11 +88,78 @@ def test_what_was_compiled_is_valid():
         (0, {"end": 1}, "exactly the last instruction must be marked as the end"),
         (1, {"end": 0}, "exactly the last instruction must be marked as the end"),
         (0, {"last_ox": 511, "last_oy": 511, "last_block": 511, "hold_taps": 1},
-         "steps, over 16777216"),
+         "steps, over 1073741824"),
     ],
 )  # fmt: skip
 def test_one_thing_wrong(index, values, fault):
     assert fault in rejected(corrupted(index, **values))
+
+
+def test_too_many_coordinates():
+    made = program(activation_depth=1 << 13)
+    instructions = made.instructions
+    instructions[0] = replace(instructions[0], last_oy=4095, last_ky=4095, last_tile=0)
+    fault = "instruction 0 visits 16777216 coordinates along y, over 4194304"
+    assert fault in rejected(with_instructions(made, instructions))
+
+
+def test_millions_of_steps():
+    """462 million MACs in one layer, 29 million steps in one instruction."""
+    shape, shapes = (112, 112, 64), {}
+    for name in "ab":
+        shapes[name] = Tensor(name, shape, 1.0)
+    weights = np.random.default_rng(0).integers(-128, 128, (64, 3, 3, 64), np.int8)
+    node = Conv2D("conv", ("a",), "b", weights, np.zeros(64, np.int32),
+                  Requantize(np.full(64, 12, np.int32)), padding=(1, 1, 1, 1))  # fmt: skip
+    ports = [Port(name, name, shape, "int8") for name in "ab"]
+    network = Network("net", shapes, [node], ports[:1], ports[1:])
+    made = compile_network(network, fit(network, Config(rows=4, columns=4)))
+    (ins,) = made.instructions
+    assert math.prod(getattr(ins, f"last_{loop}") + 1 for loop in LOOPS) == 28_901_376
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_words_read_and_written(seed):
+    """The sets are those of every single step, of instructions that make no sense as well."""
+    print("seed", seed)
+    rng = np.random.default_rng(seed)
+    config = Config(rows=4, columns=2, lanes=2)
+    for _ in range(20):
+        ins = Instruction(
+            **{f"last_{loop}": int(rng.integers(3)) for loop in LOOPS},
+            **{f"source_{loop}": int(rng.integers(-40, 40)) for loop in LOOPS},
+            **{f"stride_{axis}": int(rng.integers(4)) for axis in "yx"},
+            **{f"step_{axis}": int(rng.integers(4)) for axis in "yx"},
+            **{f"origin_{axis}": int(rng.integers(-3, 3)) for axis in "yx"},
+            height=int(rng.integers(1, 6)), width=int(rng.integers(1, 6)),
+            source=int(rng.integers(64)), target=int(rng.integers(64)),
+            target_oy=int(rng.integers(40)), target_ox=int(rng.integers(40)),
+            target_group=int(rng.integers(2)), share=int(rng.integers(2)),
+        )  # fmt: skip
+        turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
+        assert set(np.flatnonzero(_reads(ins, turns, 64, 2))) == words_read(ins, turns, 64, 2)
+        assert set(np.flatnonzero(_writes(ins, turns, config, 64))) == {
+            (ins.target + oy * ins.target_oy + ox * ins.target_ox
+             + (2 * ins.target_group + 2 * tile + lane) // 4) % 64
+            for oy in range(turns["oy"]) for ox in range(turns["ox"])
+            for tile in range(turns["tile"]) for lane in range(2)
+        }  # fmt: skip
+
+
+def words_read(ins, turns, depth, tiles_per_word) -> set[int]:
+    """Step by step: the source moves when a loop steps, those inside it having returned."""
+    result, source = set(), ins.source
+    for index in itertools.product(*(range(turns[loop]) for loop in reversed(LOOPS))):
+        at = dict(zip(reversed(LOOPS), index, strict=True))
+        y = ins.origin_y + at["oy"] * ins.stride_y + at["ky"] * ins.step_y
+        x = ins.origin_x + at["ox"] * ins.stride_x + at["kx"] * ins.step_x
+        if 0 <= y < ins.height and 0 <= x < ins.width:
+            moved = at["tile"] // tiles_per_word if ins.share else 0
+            result.add((source + moved) % depth)
+        ends = [loop for loop in LOOPS if at[loop] + 1 < turns[loop]]
+        if ends:
+            source += getattr(ins, f"source_{ends[0]}")
+    return result
 
 
 def test_lane_and_column_groups():
