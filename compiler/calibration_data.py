@@ -22,11 +22,15 @@ KEY = "inputs"
 #: What NumPy and the zip format raise over damaged files.
 UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
+#: What codes of an int8 input mean: its scale and zero point.
+Meaning = tuple[float, int]
+
 
 def load_arrays(
     path: str | Path,
     expected: Mapping[str, tuple[int, ...]],
     dtypes: Mapping[str, str] | None = None,
+    codes: Mapping[str, Meaning] | None = None,
 ) -> dict[str, np.ndarray]:
     """Arrays by input name, checked, from an .npz file.
 
@@ -37,6 +41,8 @@ def load_arrays(
         The model's own shapes with the batch axis, whose value is ignored.
     dtypes : mapping of input name to dtype, optional
         ``"float32"`` (the default) or ``"int8"``.
+    codes : mapping of input name to (scale, zero point), optional
+        What codes of int8 inputs mean, for messages.
 
     Raises
     ------
@@ -47,8 +53,13 @@ def load_arrays(
     arrays = read_arrays(path, f"save the samples with numpy.savez({name!r}, {KEY}=samples)")
     result = {}
     for name, key in array_keys(arrays, expected, path).items():
-        dtype = (dtypes or {}).get(name, "float32")
-        result[name] = check_array(arrays[key], expected[name][1:], dtype, f"{path}: array {key!r}")
+        result[name] = check_array(
+            arrays[key],
+            expected[name][1:],
+            (dtypes or {}).get(name, "float32"),
+            f"{path}: array {key!r}",
+            meaning=(codes or {}).get(name),
+        )
     check_lengths({name: len(array) for name, array in result.items()}, str(path))
     return result
 
@@ -84,13 +95,20 @@ def check_lengths(lengths: Mapping[str, int], where: str) -> int:
 
 
 def check_array(
-    array: np.ndarray, shape: tuple[int, ...], dtype: str, where: str, first: int = 0
+    array: np.ndarray,
+    shape: tuple[int, ...],
+    dtype: str,
+    where: str,
+    first: int = 0,
+    *,
+    meaning: Meaning | None = None,
 ) -> np.ndarray:
     """`array` as (N, *shape) of `dtype`, or an InputError that starts with `where`.
 
     Where a sample begins with an axis of 1, as a batch in TFLite's files, it may be left out;
     and where it does not, there may be one.
-    `first` is the number of the first sample where others came before.
+    `first` is the number of the first sample where others came before, `meaning` what codes of
+    an int8 input mean.
     """
     check_header(array.shape, array.dtype, shape, dtype, where)
     array = array.reshape(len(array), *shape)
@@ -103,7 +121,7 @@ def check_array(
                 f"{where} holds {array[index]} at index {place}, and {bad.sum()} values in samples "
                 f"{first} to {first + len(array) - 1} are not finite; replace or drop these samples"
             )
-    return _cast(array, dtype, where)
+    return _cast(array, dtype, where, meaning)
 
 
 def check_header(
@@ -135,7 +153,24 @@ def check_header(
         raise InputError(f"{where} has no samples; give at least one")
 
 
-def _cast(array: np.ndarray, dtype: str, where: str) -> np.ndarray:
+def _conversion(dtype: str, meaning: Meaning | None) -> str:
+    """How to make an array of `dtype` of numbers that it does not hold."""
+    if dtype != "int8":
+        return f"convert it to {dtype}"
+    if meaning is None:
+        return (
+            "convert it to int8: codes = round(x / scale) + zero_point of real values x, with "
+            "this input's own scale and zero point"
+        )
+    scale, zero_point = meaning
+    sign = "-" if zero_point < 0 else "+"
+    return (
+        f"convert it to int8: codes = round(x / {np.float32(scale)!s}) {sign} {abs(zero_point)} "
+        "of real values x"
+    )
+
+
+def _cast(array: np.ndarray, dtype: str, where: str, meaning: Meaning | None) -> np.ndarray:
     if dtype == "float32" and array.dtype.kind == "f":
         limit = np.finfo(np.float32).max
         if array.dtype.itemsize > 4 and np.abs(array).max(initial=0) > limit:
@@ -147,7 +182,7 @@ def _cast(array: np.ndarray, dtype: str, where: str) -> np.ndarray:
     if not np.array_equal(cast.astype(np.float64), array.astype(np.float64)):
         raise InputError(
             f"{where} has dtype {array.dtype} and values that {dtype} does not hold exactly; "
-            f"convert it to {dtype}"
+            f"{_conversion(dtype, meaning)}"
         )
     return cast
 

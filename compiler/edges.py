@@ -35,7 +35,13 @@ def quantize_input(port: Port, tensor: Tensor, array: np.ndarray) -> np.ndarray:
     InputError
         If the array's shape, dtype or values do not fit the port.
     """
-    array = check_array(np.asarray(array), port.shape, port.dtype, f"input {port.name!r}")
+    array = check_array(
+        np.asarray(array),
+        port.shape,
+        port.dtype,
+        f"input {port.name!r}",
+        meaning=(tensor.scale, tensor.zero_point),
+    )
     if port.dtype != "int8":
         with np.errstate(over="ignore"):  # beyond float32 is beyond int8 as well
             quotient = array / np.float32(tensor.scale)

@@ -20,6 +20,12 @@ from weft.compiler.network import (
 )  # fmt: skip
 from weft.compiler.passes import Pass
 from weft.compiler.reciprocal import reciprocal, reciprocal_multiplier
+from weft.compiler.window_limits import (
+    too_large_pool,
+    too_many_taps,
+    too_much_padding,
+    too_wide_groups,
+)
 from weft.hw.config import MULTIPLIER_BITS
 
 _Linear = Conv2D | FullyConnected | Mean | Rescale
@@ -27,6 +33,7 @@ _Linear = Conv2D | FullyConnected | Mean | Rescale
 
 def conv2d(context: Context, node: Conv2D) -> Iterator[Pass]:
     """A convolution: its weights, spread over the channels of other groups with zeros."""
+    _refuse(too_many_taps(node.weights.shape[1:3]) or _padded(context, node))
     source, target = context.source(node), context.target(node)
     block = context.folds.get(source.name)
     if block is not None:
@@ -41,9 +48,20 @@ def conv2d(context: Context, node: Conv2D) -> Iterator[Pass]:
     )  # fmt: skip
 
 
+def _padded(context: Context, node: AveragePool | Conv2D | MaxPool) -> tuple[str, str] | None:
+    """What is wrong with the size of a node's padded image."""
+    return too_much_padding(context.network.tensors[node.inputs[0]].shape, node.padding)
+
+
+def _refuse(problem: tuple[str, str] | None) -> None:
+    if problem is not None:
+        raise LoweringError(*problem)
+
+
 def _dense(node: Conv2D) -> np.ndarray:
     """Weights as a kernel (kh, kw, inputs, outputs)."""
     out, kh, kw, per_group = node.weights.shape
+    _refuse(too_wide_groups(node.weights.shape, node.groups))
     kernel = np.zeros((kh, kw, per_group * node.groups, out), np.int64)
     for group in range(node.groups):
         inputs = slice(group * per_group, (group + 1) * per_group)
@@ -76,8 +94,9 @@ def linear(
 def mean(context: Context, node: Mean) -> Iterator[Pass]:
     """A sum over the image; the multiplier divides."""
     source, target = context.source(node), context.target(node)
-    taps = [source.shape[axis] if axis in node.axes else 1 for axis in (0, 1)]
-    kernel = np.tile(identity(source.shape[2]), (*taps, 1))
+    height, width = (source.shape[axis] if axis in node.axes else 1 for axis in (0, 1))
+    _refuse(too_large_pool((height, width), source.shape[2]))
+    kernel = np.tile(identity(source.shape[2]), (height, width, 1))
     yield linear(context, node, kernel, source, target)
 
 
@@ -91,6 +110,7 @@ def max_pool(context: Context, node: MaxPool) -> Iterator[Pass]:
     """A maximum: every tap is a one."""
     source, target = context.source(node), context.target(node)
     channels = source.shape[2]
+    _refuse(too_large_pool(node.kernel, channels) or _padded(context, node))
     if not all(min(_inside(node, axis, source.shape[axis], target.shape[axis])) for axis in (0, 1)):
         raise LoweringError(*_ALL_PADDING)
     yield Pass(
@@ -106,6 +126,7 @@ def average_pool(context: Context, node: AveragePool) -> Iterator[Pass]:
     """One pass per rectangle of outputs whose windows have equally many elements."""
     source, target = context.source(node), context.target(node)
     channels = source.shape[2]
+    _refuse(too_large_pool(node.kernel, channels) or _padded(context, node))
     spans = [
         list(_equal_runs(_inside(node, axis, source.shape[axis], target.shape[axis])))
         for axis in (0, 1)

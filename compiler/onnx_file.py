@@ -12,13 +12,11 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 from onnx import numpy_helper
 
+from weft.compiler.model_file import read_model_file
 from weft.errors import InputError
 
 #: Opsets whose operators are read.
 OPSETS = range(13, 24)
-
-#: Protobuf itself ends here.
-LARGEST_FILE = 2**31 - 1
 
 _EXPORT = "export the model again"
 
@@ -49,7 +47,7 @@ def open_file(path: str | Path) -> OnnxFile:
         If it is missing, empty, too large, truncated or something else.
     """
     path = Path(path)
-    data = _read(path)
+    data = read_model_file(path, "an .onnx file", _EXPORT)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -84,28 +82,6 @@ def _texts(graph: onnx.GraphProto) -> Iterator[object]:
     for value in (*graph.input, *graph.output):
         yield value.name
         yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if not path.exists():
-            raise InputError(f"there is no file {path}; check the name of the model")
-        if not path.is_file():
-            raise InputError(f"{path} is not a file; name an .onnx file")
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise InputError(
-                f"{path} is too large ({size} bytes, of 2 GiB at most); "
-                "no such network fits an FPGA, use a smaller one"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); check its name and permissions"
-        ) from error
-    if not data:
-        raise InputError(f"{path} is empty; {_EXPORT}")
-    return data
 
 
 def tensor_array(file: OnnxFile, tensor: onnx.TensorProto) -> np.ndarray:

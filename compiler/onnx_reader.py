@@ -28,6 +28,7 @@ from weft.compiler import (  # noqa: F401  registers the operators
     onnx_ops_views,
 )
 from weft.compiler.float_graph import FloatGraph
+from weft.compiler.model_file import BROKEN
 from weft.compiler.onnx_attributes import read_attributes
 from weft.compiler.onnx_builder import Builder, Relayout
 from weft.compiler.onnx_file import OPSETS, OnnxFile, open_file, tensor_array
@@ -41,8 +42,6 @@ from weft.compiler.onnx_values import UNKNOWN, Constant, NodeError, Unknown, Val
 from weft.errors import Problem, UnsupportedError
 
 _QUANTIZED = frozenset(("DynamicQuantizeLinear",))
-#: What a handler may stumble over in a file that contradicts itself.
-_BROKEN = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
 
 def load_onnx(path: str | Path) -> FloatGraph:
@@ -163,7 +162,7 @@ class _Reader:
             made = None
         except UnknownInputError:
             made = None
-        except _BROKEN as error:
+        except BROKEN as error:
             self._complain(
                 name, node.op_type, f"it contradicts itself ({error})", "export the model again"
             )

@@ -64,25 +64,6 @@ def requantize(
         raise NodeError(str(error), "quantise the model again") from None
 
 
-def multiply(x: np.ndarray, multiplier: int, shift: int, rounding: Rounds) -> np.ndarray:
-    """What the kernels make of small int64 numbers `x` with one multiplier and shift."""
-    if rounding == "single":
-        return (x * multiplier + (1 << (30 - shift))) >> (31 - shift)
-    left = np.clip(x << max(shift, 0), -(2**31), 2**31 - 1)
-    return divide_by_power(high_multiply(left, multiplier), max(-shift, 0))
-
-
-def high_multiply(x: np.ndarray, multiplier: np.ndarray | int) -> np.ndarray:
-    """``round(x * multiplier / 2**31)``, ties upward."""
-    return (x * multiplier + (1 << 30)) >> 31
-
-
-def divide_by_power(x: np.ndarray, exponent: int) -> np.ndarray:
-    """``round(x / 2**exponent)``, ties away from zero."""
-    half = (1 << exponent) >> 1
-    return np.sign(x) * ((np.abs(x) + half) >> exponent)
-
-
 # Real factors from scales ---------------------------------------------------------------
 # float32 where the kernels multiply float32, float64 where they widen first.
 

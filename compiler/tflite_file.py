@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tflite
 
+from weft.compiler.model_file import read_model_file
 from weft.compiler.tflite_file_operators import read_operators
 from weft.compiler.tflite_file_tensors import read_tensors
 from weft.compiler.tflite_file_types import (
@@ -20,9 +21,6 @@ from weft.compiler.tflite_verify import IDENTIFIER, DamagedError, NewerError, ve
 from weft.errors import InputError, RefusedError
 
 __all__ = ["TfliteModel", "TfliteOperator", "TfliteTensor", "read_tflite_file"]
-
-#: FlatBuffers themselves end here.
-LARGEST_FILE = 2**31 - 1
 
 #: The only version of the format there has ever been.
 _VERSION = 3
@@ -42,7 +40,12 @@ def read_tflite_file(path: str | Path) -> TfliteModel:
         contents outside of the file, a newer schema.
     """
     path = Path(path)
-    data = _read(path)
+    data = read_model_file(path, "a .tflite file", _AGAIN)
+    if data[IDENTIFIER] != b"TFL3":
+        raise InputError(
+            f"{path} is not a TensorFlow Lite model: it does not say TFL3 at byte 4; "
+            "check its name, or convert the model again"
+        )
     try:
         verify(data)
         return _take_apart(path, tflite.Model.GetRootAs(data, 0))
@@ -55,34 +58,6 @@ def read_tflite_file(path: str | Path) -> TfliteModel:
         ) from error
     except NotTakenError as error:
         raise RefusedError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if not path.exists():
-            raise InputError(f"there is no file {path}; check the name of the model")
-        if not path.is_file():
-            raise InputError(f"{path} is not a file; name a .tflite file")
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise InputError(
-                f"{path} is too large ({size} bytes, of 2 GiB at most); "
-                "no such network fits an FPGA, use a smaller one"
-            )
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:  # a ValueError is a name with a null character
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{path} cannot be read ({reason}); check its name and permissions"
-        ) from error
-    if not data:
-        raise InputError(f"{path} is empty; {_AGAIN}")
-    if data[IDENTIFIER] != b"TFL3":
-        raise InputError(
-            f"{path} is not a TensorFlow Lite model: it does not say TFL3 at byte 4; "
-            "check its name, or convert the model again"
-        )
-    return data
 
 
 def _take_apart(path: Path, model: tflite.Model) -> TfliteModel:

@@ -15,21 +15,12 @@ from weft.compiler import (  # noqa: F401  registers the operators
     tflite_float_pools,
 )
 from weft.compiler.float_graph import FloatGraph
-from weft.compiler.tflite_file import TfliteModel, TfliteOperator, TfliteTensor, read_tflite_file
+from weft.compiler.tflite_file import TfliteModel, TfliteTensor, read_tflite_file
 from weft.compiler.tflite_float_builder import FloatBuilder
 from weft.compiler.tflite_float_operators import FLOAT_OPERATORS, FloatCall
-from weft.compiler.tflite_views import (
-    Constant,
-    NodeError,
-    Unknown,
-    UnknownInputError,
-    Value,
-    View,
-)
+from weft.compiler.tflite_views import Value
+from weft.compiler.tflite_walk import Walk, computed
 from weft.errors import Problem, UnsupportedError
-
-#: What a handler may stumble over in a file that contradicts itself.
-_BROKEN = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
 #: Types of activations that are codes.
 _CODES = ("int8", "uint8", "int16")
@@ -48,9 +39,20 @@ def load_tflite_float(path: str | Path) -> FloatGraph:
     UnsupportedError
         If anything in it is not implemented; it holds every problem.
     """
-    graph, problems = _Reader(read_tflite_file(path), Path(path).stem).read()
+    return float_graph(read_tflite_file(path))
+
+
+def float_graph(model: TfliteModel) -> FloatGraph:
+    """The float graph of a file that is taken apart already; as `load_tflite_float`.
+
+    Raises
+    ------
+    UnsupportedError
+        If anything in it is not implemented; it holds every problem.
+    """
+    graph, problems = _Reader(model).read()
     if problems:
-        raise UnsupportedError(str(path), problems)
+        raise UnsupportedError(model.path, problems)
     return graph
 
 
@@ -61,107 +63,27 @@ def is_float_model(model: TfliteModel) -> bool:
     return not any(model.tensors[number].dtype in _CODES for number in computed)
 
 
-class _Reader:
-    """One pass over a file."""
+class _Reader(Walk[FloatBuilder]):
+    """One pass over a file, to the float graph."""
 
-    def __init__(self, model: TfliteModel, name: str):
-        self._model = model
-        self._build = FloatBuilder(name, model)
-        self._values: dict[int, Value] = {
-            tensor.number: Constant(tensor) for tensor in model.tensors if tensor.data is not None
-        }
-        self._problems: list[Problem] = []
+    operators = FLOAT_OPERATORS
+    unknown = "the operator is not implemented in a float model"
+    call = FloatCall
+
+    def __init__(self, model: TfliteModel):
+        super().__init__(model, FloatBuilder(Path(model.path).stem, model))
 
     def read(self) -> tuple[FloatGraph, list[Problem]]:
-        for number in self._model.inputs:
-            self._read_input(self._model.tensors[number])
-        for operator in self._model.operators:
-            self._read_operator(operator)
-        graph = self._build.finish()
-        for number in self._model.outputs:
-            self._read_output(number)
-        return graph, self._problems
+        self.read_nodes()
+        graph = self.build.finish()
+        self.read_outputs()
+        return graph, self.problems
 
-    def _complain(self, number: int, op: str, error: NodeError) -> None:
-        name = self._build.names[number]
-        self._problems.append(Problem(name, op, error.reason, error.remedy))
+    def make_input(self, tensor: TfliteTensor) -> Value:
+        name = self.build.names[tensor.number]
+        view = self.build.add_input(name, tensor, tensor.shape)
+        self.build.graph.inputs.append(name)
+        return view
 
-    def _read_input(self, tensor: TfliteTensor) -> None:
-        name = self._build.names[tensor.number]
-        try:
-            if tensor.number in self._values:
-                raise NodeError("it is a constant, or listed twice", "convert the model again")
-            self._values[tensor.number] = self._build.add_input(name, tensor, tensor.shape)
-            self._build.graph.inputs.append(name)
-        except NodeError as error:
-            self._complain(tensor.number, "input", error)
-            self._values[tensor.number] = Unknown()
-
-    def _read_operator(self, operator: TfliteOperator) -> None:
-        made: list[Value] = []
-        try:
-            made = self._values_of(operator)
-        except NodeError as error:
-            self._complain(operator.outputs[0], operator.op, error)
-        except UnknownInputError:
-            pass
-        except _BROKEN as error:
-            broken = NodeError(f"it contradicts itself ({error})", "convert the model again")
-            self._complain(operator.outputs[0], operator.op, broken)
-        for index, number in enumerate(operator.outputs):
-            if made:
-                self._values[number] = made[index]
-            elif number not in self._values:
-                self._values[number] = self._stand_in(number)
-
-    def _values_of(self, operator: TfliteOperator) -> list[Value]:
-        names = [self._build.names[number] for number in operator.outputs]
-        for number, name in zip(operator.outputs, names, strict=True):
-            if number in self._values:
-                raise NodeError(
-                    f"it makes tensor {name!r}, which is there already", "convert the model again"
-                )
-        known = FLOAT_OPERATORS.get(operator.op)
-        if known is None:
-            raise NodeError(
-                "the operator is not implemented in a float model",
-                "replace it by operators that are, or end the model before it",
-            )
-        strange = sorted(operator.options.keys() - known.options)
-        if strange:
-            raise NodeError(f"its option {strange[0]} is not implemented", "convert it differently")
-        inputs = tuple(self._value(number) for number in operator.inputs)
-        outputs = tuple(self._model.tensors[number] for number in operator.outputs)
-        call = FloatCall(operator, inputs, outputs, tuple(names), "double", self._build)
-        return known.handler(call)
-
-    def _value(self, number: int) -> Value | None:
-        if number < 0:
-            return None
-        if number not in self._values:
-            name = self._build.names[number]
-            raise NodeError(
-                f"it reads tensor {name!r}, which nothing makes", "convert the model again"
-            )
-        return self._values[number]
-
-    def _stand_in(self, number: int) -> Value:
-        """Something of the right shape, so that later problems are found as well."""
-        tensor, name = self._model.tensors[number], self._build.names[number]
-        try:
-            return self._build.add(name, tensor, tensor.shape)
-        except NodeError:
-            return Unknown()
-
-    def _read_output(self, number: int) -> None:
-        value, name = self._values.get(number), self._build.names[number]
-        try:
-            if isinstance(value, Unknown):
-                return
-            if name in self._build.graph.outputs:
-                raise NodeError("it is listed twice", "list it once")
-            if not isinstance(value, View):
-                raise NodeError("the network does not compute it", "remove it from the outputs")
-            self._build.add_output(name, value)
-        except NodeError as error:
-            self._complain(number, "output", error)
+    def list_output(self, number: int, value: Value | None) -> None:
+        self.build.add_output(self.build.names[number], computed(value))

@@ -6,119 +6,76 @@ the real values that they stand for.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from weft.compiler.tflite_convolutions import (
+    CONV_OPTIONS,
+    DEPTHWISE_OPTIONS,
+    check_depthwise,
+    conv_groups,
+    conv_window,
+)
+from weft.compiler.tflite_dense import DENSE_OPTIONS, check_format, dense_rows
 from weft.compiler.tflite_float_operators import FloatCall, finite, float_operator, real_values
 from weft.compiler.tflite_operators import contents
 from weft.compiler.tflite_views import NodeError, View
-from weft.compiler.tflite_windows import image_input, pair, window
+from weft.compiler.tflite_windows import image_input
 
 
-@float_operator(
-    "CONV_2D",
-    options=("padding", "stride_w", "stride_h", "fused_activation_function", "dilation_w_factor",
-             "dilation_h_factor", "quantized_bias_type"),
-)  # fmt: skip
+@float_operator("CONV_2D", options=CONV_OPTIONS)
 def conv_2d(call: FloatCall) -> View:
     """Any kernel, stride and dilation; grouped where the weights have fewer channels."""
     *_, channels = image_input(call)
     weights = _weights(call, rank=4)
-    if channels % weights.shape[3] or len(weights) % (channels // weights.shape[3]):
-        raise _unfit(weights, channels)
-    return _convolution(call, weights, channels // weights.shape[3])
+    return _convolution(call, weights, conv_groups(weights.shape, channels))
 
 
-@float_operator(
-    "DEPTHWISE_CONV_2D",
-    options=("padding", "stride_w", "stride_h", "depth_multiplier", "fused_activation_function",
-             "dilation_w_factor", "dilation_h_factor"),
-)  # fmt: skip
+@float_operator("DEPTHWISE_CONV_2D", options=DEPTHWISE_OPTIONS)
 def depthwise_conv_2d(call: FloatCall) -> View:
     """Weights (1, kh, kw, channels * multiplier); output channel c * multiplier + j sees c."""
     *_, channels = image_input(call)
     weights = _weights(call, rank=4)
-    stated = call.option("depth_multiplier")
-    if weights.shape[0] != 1 or weights.shape[3] % channels:
-        raise _unfit(weights, channels)
-    if stated not in (0, weights.shape[3] // channels):
-        raise NodeError(
-            f"its depth_multiplier is {stated}, "
-            f"but its weights have {weights.shape[3]} outputs for {channels} channels",
-            "convert the model again",
-        )
+    check_depthwise(call, weights.shape, channels)
     return _convolution(call, weights.transpose(3, 1, 2, 0), channels)
 
 
-def _unfit(weights: np.ndarray, channels: int) -> NodeError:
-    return NodeError(
-        f"its weights of shape {list(weights.shape)} do not fit {channels} channels",
-        "convert the model again",
-    )
-
-
 def _convolution(call: FloatCall, weights: np.ndarray, groups: int) -> View:
-    height, width, _ = image_input(call)
-    stride = pair(call, "stride_h", "stride_w")
-    dilation = pair(call, "dilation_h_factor", "dilation_w_factor")
-    kernel = weights.shape[1], weights.shape[2]
-    size, padding = window(call, (height, width), kernel, stride, dilation)
+    window = conv_window(call, (weights.shape[1], weights.shape[2]))
     return call.emit(
         "Conv2D",
         (call.build.image(call.view()),),
-        (1, *size, len(weights)),
-        attributes={"stride": stride, "dilation": dilation, "padding": padding, "groups": groups},
+        (1, *window.size, len(weights)),
+        attributes={
+            "stride": window.stride,
+            "dilation": window.dilation,
+            "padding": window.padding,
+            "groups": groups,
+        },
         constants={"weights": np.ascontiguousarray(weights), "bias": _bias(call, len(weights))},
     )
 
 
-@float_operator(
-    "FULLY_CONNECTED",
-    # asymmetric_quantize_inputs says how LiteRT quantises activations on the way to int8
-    # weights; here they stay real.
-    options=("fused_activation_function", "weights_format", "keep_num_dims",
-             "asymmetric_quantize_inputs", "quantized_bias_type"),
-)  # fmt: skip
+# Of the options asymmetric_quantize_inputs says how LiteRT quantises activations on the way to
+# int8 weights; here they stay real.
+@float_operator("FULLY_CONNECTED", options=DENSE_OPTIONS)
 def fully_connected(call: FloatCall) -> View:
     """Of the whole input, or of each row of as many elements as the weights have columns."""
-    if call.option("weights_format") != "DEFAULT":
-        raise NodeError(
-            f"its weights are stored as {call.option('weights_format')}",
-            "convert with weights in the default format",
-        )
-    weights, view = _weights(call, rank=2), call.view()
+    check_format(call)
+    weights = _weights(call, rank=2)
+    view, rows = call.view(), dense_rows(call, weights.shape)
     units, features = weights.shape
-    size = math.prod(view.shape)
-    if size % features:
-        raise NodeError(
-            f"its weights of shape {list(weights.shape)} do not fit an input of {size} elements",
-            "convert the model again",
-        )
-    rows = size // features
-    shape = (rows, units)
-    if call.option("keep_num_dims"):
-        if view.shape[-1:] != (features,):
-            raise NodeError(
-                f"it keeps the dimensions of {list(view.shape)}, "
-                f"whose last is not the weights' {features}",
-                "convert the model again",
-            )
-        shape = (*view.shape[:-1], units)
     bias = _bias(call, units)
-    if rows == 1:
+    if rows.pixels is None:
         call.build.shape(view)
         constants = {"weights": weights, "bias": bias}
         return call.emit(
-            "FullyConnected", (view.memory,), shape, (1, 1, units), constants=constants
+            "FullyConnected", (view.memory,), rows.shape, (1, 1, units), constants=constants
         )
-    plain = len(view.shape) >= 3 and view.shape[-1] == features and math.prod(view.shape[:-3]) == 1
-    pixels = (view.shape[-3], view.shape[-2]) if plain else (1, rows)
     return call.emit(
         "Conv2D",
-        (call.build.image(view, (*pixels, features)),),
-        shape,
-        (*pixels, units),
+        (call.build.image(view, (*rows.pixels, features)),),
+        rows.shape,
+        (*rows.pixels, units),
         attributes={"stride": (1, 1), "dilation": (1, 1), "padding": (0, 0, 0, 0), "groups": 1},
         constants={"weights": weights.reshape(units, 1, 1, features), "bias": bias},
     )

@@ -6,69 +6,48 @@ import numpy as np
 
 from weft.compiler.network import Conv2D
 from weft.compiler.tflite_arithmetic import convolution_factors
+from weft.compiler.tflite_convolutions import (
+    CONV_OPTIONS,
+    DEPTHWISE_OPTIONS,
+    check_depthwise,
+    conv_groups,
+    conv_window,
+)
 from weft.compiler.tflite_file import TfliteTensor
 from weft.compiler.tflite_operators import Call, contents, operator
 from weft.compiler.tflite_views import NodeError, View
-from weft.compiler.tflite_windows import image_input, pair, window
+from weft.compiler.tflite_windows import image_input
 
 
-@operator(
-    "CONV_2D",
-    options=("padding", "stride_w", "stride_h", "fused_activation_function", "dilation_w_factor",
-             "dilation_h_factor", "quantized_bias_type"),
-)  # fmt: skip
+@operator("CONV_2D", options=CONV_OPTIONS)
 def conv_2d(call: Call) -> View:
     """Any kernel, stride and dilation; grouped where the weights have fewer channels."""
     *_, channels = image_input(call)
     weights, scales = constant_weights(call, rank=4, axis=0)
-    if channels % weights.shape[3] or len(weights) % (channels // weights.shape[3]):
-        raise NodeError(
-            f"its weights of shape {list(weights.shape)} do not fit {channels} channels",
-            "convert the model again",
-        )
-    return _convolution(call, weights, scales, channels // weights.shape[3])
+    return _convolution(call, weights, scales, conv_groups(weights.shape, channels))
 
 
-@operator(
-    "DEPTHWISE_CONV_2D",
-    options=("padding", "stride_w", "stride_h", "depth_multiplier", "fused_activation_function",
-             "dilation_w_factor", "dilation_h_factor"),
-)  # fmt: skip
+@operator("DEPTHWISE_CONV_2D", options=DEPTHWISE_OPTIONS)
 def depthwise_conv_2d(call: Call) -> View:
     """Weights (1, kh, kw, channels * multiplier); output channel c * multiplier + j sees c."""
     *_, channels = image_input(call)
     weights, scales = constant_weights(call, rank=4, axis=3)
-    if weights.shape[0] != 1 or weights.shape[3] % channels:
-        raise NodeError(
-            f"its weights of shape {list(weights.shape)} do not fit {channels} channels",
-            "convert the model again",
-        )
-    # The kernels go by the shapes; a converter writes the same, or 0, into the option.
-    if call.option("depth_multiplier") not in (0, weights.shape[3] // channels):
-        raise NodeError(
-            f"its depth_multiplier is {call.option('depth_multiplier')}, "
-            f"but its weights have {weights.shape[3]} outputs for {channels} channels",
-            "convert the model again",
-        )
+    check_depthwise(call, weights.shape, channels)
     return _convolution(call, weights.transpose(3, 1, 2, 0), scales, channels)
 
 
 def _convolution(call: Call, weights: np.ndarray, scales: np.ndarray, groups: int) -> View:
-    height, width, _ = image_input(call)
-    kernel = weights.shape[1], weights.shape[2]
-    stride = pair(call, "stride_h", "stride_w")
-    dilation = pair(call, "dilation_h_factor", "dilation_w_factor")
-    size, padding = window(call, (height, width), kernel, stride, dilation)
+    window = conv_window(call, (weights.shape[1], weights.shape[2]))
     factors = convolution_factors(call.scale()[0], scales, call.output_scale()[0], len(weights))
     requantize = call.requantize(factors, call.option("fused_activation_function"))
     image = call.build.image(call.view())
-    made = call.make((1, *size, len(weights)))
+    made = call.make((1, *window.size, len(weights)))
     call.build.add_node(
         Conv2D(
             call.node_name(), (image,), made.memory,
             weights=np.ascontiguousarray(weights), bias=constant_bias(call, len(weights)),
-            requantize=requantize, stride=stride, dilation=dilation, padding=padding,
-            groups=groups,
+            requantize=requantize, stride=window.stride, dilation=window.dilation,
+            padding=window.padding, groups=groups,
         )
     )  # fmt: skip
     return made

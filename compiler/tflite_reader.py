@@ -1,7 +1,6 @@
 """Read a `.tflite` file into the integer graph, or name everything that stands in the way.
 
-Every tensor of the file becomes a constant, a view of memory, or unknown where a problem
-was found; the operators are read once, in order, by the handlers in tflite_ops_*.
+The operators are read by the handlers in tflite_ops_*.
 """
 
 from __future__ import annotations
@@ -24,23 +23,18 @@ from weft.compiler import (  # noqa: F401  registers the operators
 from weft.compiler.network import Network, Port
 from weft.compiler.tflite_arithmetic import Arithmetic
 from weft.compiler.tflite_builder import Builder
-from weft.compiler.tflite_file import TfliteModel, TfliteOperator, TfliteTensor, read_tflite_file
+from weft.compiler.tflite_file import TfliteModel, TfliteTensor, read_tflite_file
 from weft.compiler.tflite_operators import OPERATORS, Call
 from weft.compiler.tflite_views import (
-    Constant,
     FloatInput,
     FloatOutput,
     NodeError,
-    Unknown,
-    UnknownInputError,
     Value,
     View,
     image_shape,
 )
+from weft.compiler.tflite_walk import Walk, computed
 from weft.errors import Problem, UnsupportedError
-
-#: What a handler may stumble over in a file that contradicts itself.
-_BROKEN = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
 
 def read_tflite(path: Path, rounding: Arithmetic = "double") -> Network:
@@ -60,10 +54,7 @@ def read_tflite(path: Path, rounding: Arithmetic = "double") -> Network:
     UnsupportedError
         If anything in it is not implemented; it holds every problem.
     """
-    network, problems = check_tflite(path, rounding)
-    if problems:
-        raise UnsupportedError(str(path), problems)
-    return network
+    return integer_graph(read_tflite_file(path), rounding)
 
 
 def check_tflite(path: Path, rounding: Arithmetic = "double") -> tuple[Network, list[Problem]]:
@@ -81,143 +72,65 @@ def check_tflite(path: Path, rounding: Arithmetic = "double") -> tuple[Network, 
     InputError
         If the file is missing, damaged or no `.tflite` file.
     """
-    reader = _Reader(read_tflite_file(path), Path(path).stem, rounding)
-    return reader.read()
+    return _Reader(read_tflite_file(path), rounding).read()
 
 
-class _Reader:
-    """One pass over a file."""
+def integer_graph(model: TfliteModel, rounding: Arithmetic = "double") -> Network:
+    """The integer graph of a file that is taken apart already; as `read_tflite`.
 
-    def __init__(self, model: TfliteModel, name: str, arithmetic: Arithmetic):
-        self._model = model
-        self._arithmetic = arithmetic
-        self._build = Builder(name, model.tensors)
-        self._values: dict[int, Value] = {
-            tensor.number: Constant(tensor) for tensor in model.tensors if tensor.data is not None
-        }
-        self._problems: list[Problem] = []
+    Raises
+    ------
+    UnsupportedError
+        If anything in it is not implemented; it holds every problem.
+    """
+    network, problems = _Reader(model, rounding).read()
+    if problems:
+        raise UnsupportedError(model.path, problems)
+    return network
+
+
+class _Reader(Walk[Builder]):
+    """One pass over a file, to the integer graph."""
+
+    operators = OPERATORS
+    unknown = "the operator is not implemented"
+    call = Call
+
+    def __init__(self, model: TfliteModel, arithmetic: Arithmetic):
+        super().__init__(model, Builder(Path(model.path).stem, model.tensors), arithmetic)
 
     def read(self) -> tuple[Network, list[Problem]]:
-        for number in self._model.inputs:
-            self._read_input(self._model.tensors[number])
-        for operator in self._model.operators:
-            self._read_operator(operator)
-        self._read_outputs()
-        network = self._build.network
+        self.read_nodes()
+        self.read_outputs()
+        network = self.build.network
         inputs = {port.number: port for port in network.inputs}
-        network.inputs = [inputs[n] for n in self._model.inputs if n in inputs]
+        network.inputs = [inputs[n] for n in self.model.inputs if n in inputs]
         network.activations = [
             self._port(number, value)
-            for number, value in sorted(self._values.items())
+            for number, value in sorted(self.values.items())
             if isinstance(value, View)
         ]
-        return network, self._problems
+        return network, self.problems
 
-    def _complain(self, number: int, op: str, error: NodeError) -> None:
-        name = self._build.names[number]
-        self._problems.append(Problem(name, op, error.reason, error.remedy))
-
-    def _read_input(self, tensor: TfliteTensor) -> None:
-        try:
-            self._values[tensor.number] = self._input(tensor)
-        except NodeError as error:
-            self._complain(tensor.number, "input", error)
-            self._values[tensor.number] = Unknown()
-
-    def _input(self, tensor: TfliteTensor) -> Value:
-        if tensor.number in self._values:
-            raise NodeError("it is a constant, or listed twice", "convert the model again")
+    def make_input(self, tensor: TfliteTensor) -> Value:
         image_shape(tensor.shape)  # refuses a batch of images
         if tensor.dtype == "float32":
             return FloatInput(tensor.number, tensor.shape, tensor.shape)
         if tensor.dtype == "uint8":
             raise NodeError("it is uint8", "convert with inference_input_type=tf.int8")
-        name = self._build.names[tensor.number]
-        view = self._build.add_input(name, tensor, tensor.shape)
-        self._build.network.inputs.append(self._port(tensor.number, view))
+        name = self.build.names[tensor.number]
+        view = self.build.add_input(name, tensor, tensor.shape)
+        self.build.network.inputs.append(self._port(tensor.number, view))
         return view
 
-    def _port(self, number: int, view: View) -> Port:
-        return Port(self._build.names[number], view.memory, view.shape, "int8", None, number)
-
-    def _read_operator(self, operator: TfliteOperator) -> None:
-        made: list[Value] = []
-        try:
-            made = self._values_of(operator)
-        except NodeError as error:
-            self._complain(operator.outputs[0], operator.op, error)
-        except UnknownInputError:
-            pass
-        except _BROKEN as error:
-            broken = NodeError(f"it contradicts itself ({error})", "convert the model again")
-            self._complain(operator.outputs[0], operator.op, broken)
-        for index, number in enumerate(operator.outputs):
-            if made:
-                self._values[number] = made[index]
-            elif number not in self._values:
-                self._values[number] = self._stand_in(number)
-
-    def _values_of(self, operator: TfliteOperator) -> list[Value]:
-        for number in operator.outputs:
-            if number in self._values:
-                name = self._build.names[number]
-                raise NodeError(f"it makes tensor {name!r}, which is there already",
-                                "convert the model again")  # fmt: skip
-        known = OPERATORS.get(operator.op)
-        if known is None:
-            raise NodeError(
-                "the operator is not implemented",
-                "replace it by operators that are, or end the model before it",
-            )
-        strange = sorted(operator.options.keys() - known.options)
-        if strange:
-            raise NodeError(f"its option {strange[0]} is not implemented", "convert it differently")
-        inputs = tuple(self._value(number) for number in operator.inputs)
-        call = Call(
-            operator,
-            inputs,
-            tuple(self._model.tensors[number] for number in operator.outputs),
-            tuple(self._build.names[number] for number in operator.outputs),
-            self._arithmetic,
-            self._build,
-        )
-        return known.handler(call)
-
-    def _value(self, number: int) -> Value | None:
-        if number < 0:
-            return None
-        if number not in self._values:
-            name = self._build.names[number]
-            raise NodeError(f"it reads tensor {name!r}, which nothing makes",
-                            "convert the model again")  # fmt: skip
-        return self._values[number]
-
-    def _stand_in(self, number: int) -> Value:
-        """Something of the right shape, so that later problems are found as well."""
-        tensor, name = self._model.tensors[number], self._build.names[number]
-        try:
-            return self._build.add(name, tensor, tensor.shape)
-        except NodeError:
-            return Unknown()
-
-    def _read_outputs(self) -> None:
-        network = self._build.network
-        for number in self._model.outputs:
-            value = self._values.get(number)
-            try:
-                if isinstance(value, Unknown):
-                    continue
-                if any(port.number == number for port in network.outputs):
-                    raise NodeError("it is listed twice", "list it once")
-                network.outputs.append(self._output(number, value))
-            except NodeError as error:
-                self._complain(number, "output", error)
-
-    def _output(self, number: int, value: Value | None) -> Port:
-        view = value.codes if isinstance(value, FloatOutput) else value
+    def list_output(self, number: int, value: Value | None) -> None:
         if isinstance(value, FloatInput):
             raise NodeError("it is an input as well", "quantise the input")
-        if not isinstance(view, View):
-            raise NodeError("the network does not compute it", "remove it from the outputs")
+        view = computed(value.codes if isinstance(value, FloatOutput) else value)
         port = self._port(number, view)
-        return replace(port, dtype="float32") if isinstance(value, FloatOutput) else port
+        if isinstance(value, FloatOutput):
+            port = replace(port, dtype="float32")
+        self.build.network.outputs.append(port)
+
+    def _port(self, number: int, view: View) -> Port:
+        return Port(self.build.names[number], view.memory, view.shape, "int8", None, number)

@@ -11,15 +11,8 @@ import math
 
 import numpy as np
 
-from weft.compiler.tflite_arithmetic import (
-    Arithmetic,
-    Rounds,
-    divide_by_power,
-    high_multiply,
-    multiply,
-    quantize_multiplier,
-    rounding_of,
-)
+from weft.compiler.scaling import divide_by_power, high_multiply, multiply
+from weft.compiler.tflite_arithmetic import Arithmetic, Rounds, quantize_multiplier, rounding_of
 from weft.compiler.tflite_views import NodeError
 
 ONE = 2**31 - 1  # 1.0 with 0 integer bits, saturated

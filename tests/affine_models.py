@@ -95,18 +95,20 @@ class _Reader(CalibrationDataReader):
         return next(self.samples, None)
 
 
-def float_network(name: str, seed: int, path: Path) -> np.ndarray:
-    """Save a float network of 3 x 10 x 10 inputs; samples to calibrate with, then others."""
+def float_network(name: str, seed: int, path: Path, count: int = SAMPLES) -> np.ndarray:
+    """Save a float network of 3 x 10 x 10 inputs; samples to calibrate with, and `count` others."""
     rng = np.random.default_rng(seed)
     model = FloatModel(rng, (3, 10, 10))
     build, shape = NETWORKS[name]
     model.save(path, {build(model): shape})
-    return rng.normal(0.2, 1, (CALIBRATION + SAMPLES, 3, 10, 10)).astype(np.float32)
+    return rng.normal(0.2, 1, (CALIBRATION + count, 3, 10, 10)).astype(np.float32)
 
 
-def quantized_by_onnxruntime(name: str, seed: int, folder: Path, **options) -> tuple[Path, dict]:
+def quantized_by_onnxruntime(
+    name: str, seed: int, folder: Path, count: int = SAMPLES, **options
+) -> tuple[Path, dict]:
     """A network as `quantize_static` writes it, and samples of which it saw none."""
-    samples = float_network(name, seed, folder / "float.onnx")
+    samples = float_network(name, seed, folder / "float.onnx", count)
     target = folder / "int8.onnx"
     logging.disable(logging.WARNING)  # it recommends to simplify the model first
     try:

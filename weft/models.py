@@ -19,10 +19,10 @@ from weft.compiler.network import Network
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.program import Program
 from weft.compiler.quantize import quantize
-from weft.compiler.tflite_file import read_tflite_file
-from weft.compiler.tflite_float import is_float_model, load_tflite_float
+from weft.compiler.tflite_file import TfliteModel, read_tflite_file
+from weft.compiler.tflite_float import float_graph, is_float_model
 from weft.compiler.tflite_float_samples import Codes, input_codes
-from weft.compiler.tflite_reader import read_tflite
+from weft.compiler.tflite_reader import integer_graph
 from weft.errors import InputError, RefusedError, UnsupportedError
 
 #: How TFLite's kernels multiply: `docs/arithmetic.md`.
@@ -56,9 +56,7 @@ def read_network(path: Path, rounding: TfliteRounding | None = None) -> Network:
         If the model is a float model.
     """
     if is_tflite(path):
-        if is_float_tflite(path):
-            raise _without_scales(path)
-        return read_tflite(path, rounding or DEFAULT_ROUNDING)
+        return int8_network(read_tflite_file(path), rounding)
     if rounding is not None:
         raise InputError(
             f"{path} is no TFLite model, and only those are rounded in several ways; "
@@ -69,6 +67,13 @@ def read_network(path: Path, rounding: TfliteRounding | None = None) -> Network:
         raise _without_scales(path)
     with naming(str(path)):
         return quantize(graph, graph.scales)
+
+
+def int8_network(model: TfliteModel, rounding: TfliteRounding | None = None) -> Network:
+    """The integer graph of a quantised TFLite model; as `read_network`."""
+    if is_float_model(model):
+        raise _without_scales(Path(model.path))
+    return integer_graph(model, rounding or DEFAULT_ROUNDING)
 
 
 def _without_scales(path: Path) -> RefusedError:
@@ -122,13 +127,13 @@ def read_float(path: Path, *, take_back: bool = False) -> FloatModel:
             f"{path} is quantised already; compile it as it is: {compiled}; or choose --scales "
             "shift to take it back to real values and quantise these by powers of two"
         )
-    graph = load_tflite_float(path)
-    return FloatModel(graph, float_onnx(graph, str(path)), input_codes(model))
+    return real_model(model)
 
 
-def is_float_tflite(path: Path) -> bool:
-    """Whether a file is a TFLite model that computes with real values alone."""
-    return is_tflite(path) and is_float_model(read_tflite_file(path))
+def real_model(model: TfliteModel) -> FloatModel:
+    """A TFLite model as real values, which codes stand for where it has any."""
+    graph = float_graph(model)
+    return FloatModel(graph, float_onnx(graph, model.path), input_codes(model))
 
 
 def is_tflite(path: Path) -> bool:
@@ -180,6 +185,10 @@ def read_samples(path: Path, network: Network) -> dict[str, np.ndarray]:
         path,
         {port.name: (1, *port.shape) for port in network.inputs},
         {port.name: port.dtype for port in network.inputs},
+        {
+            port.name: (network.tensors[port.tensor].scale, network.tensors[port.tensor].zero_point)
+            for port in network.inputs
+        },
     )
 
 

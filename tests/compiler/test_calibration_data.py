@@ -54,8 +54,37 @@ def test_bad_arrays_are_named(arrays, message, tmp_path):
 
 
 def test_codes_that_do_not_fit_int8_are_refused(tmp_path):
-    with pytest.raises(InputError, match="values that int8 does not hold exactly"):
-        load_arrays(saved(tmp_path, inputs=np.full((1, 2), 200)), {"x": (1, 2)}, {"x": "int8"})
+    path = saved(tmp_path, inputs=np.full((1, 2), 200))
+    with pytest.raises(InputError) as error:
+        load_arrays(path, {"x": (1, 2)}, {"x": "int8"})
+    assert str(error.value) == (
+        f"{path}: array 'inputs' has dtype int64 and values that int8 does not hold exactly; "
+        "convert it to int8: codes = round(x / scale) + zero_point of real values x, with "
+        "this input's own scale and zero point"
+    )
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.full((1, 2), 200, np.uint8), np.full((1, 2), 0.5, np.float32)],
+    ids=["uint8", "float32"],
+)
+@pytest.mark.parametrize(
+    ("meaning", "formula"),
+    [
+        ((np.float32(1 / 255), -128), "round(x / 0.003921569) - 128"),
+        ((0.5, 7), "round(x / 0.5) + 7"),
+    ],
+    ids=["negative", "positive"],
+)
+def test_how_to_make_codes_of_real_values_is_said(array, meaning, formula, tmp_path):
+    path = saved(tmp_path, inputs=array)
+    with pytest.raises(InputError) as error:
+        load_arrays(path, {"x": (1, 2)}, {"x": "int8"}, {"x": meaning})
+    assert str(error.value) == (
+        f"{path}: array 'inputs' has dtype {array.dtype} and values that int8 does not hold "
+        f"exactly; convert it to int8: codes = {formula} of real values x"
+    )
 
 
 def test_different_numbers_of_samples_are_refused(tmp_path):

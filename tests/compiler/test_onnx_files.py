@@ -10,7 +10,6 @@ import pytest
 from onnx_evaluate import compare
 from onnx_models import Model
 
-from weft.compiler import onnx_file
 from weft.compiler.onnx_reader import read_onnx
 from weft.compiler.onnx_shapes import Shapes
 from weft.errors import InputError
@@ -41,21 +40,6 @@ def failure(path):
     return str(caught.value)
 
 
-def test_missing(tmp_path):
-    path = tmp_path / "no.onnx"
-    assert failure(path) == f"there is no file {path}; check the name of the model"
-
-
-def test_folder(tmp_path):
-    assert failure(tmp_path) == f"{tmp_path} is not a file; name an .onnx file"
-
-
-def test_empty(tmp_path):
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"")
-    assert failure(path) == f"{path} is empty; export the model again"
-
-
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" * 9, b"{}", b"import weft\n", b"\0" * 64])
 def test_something_else(tmp_path, content):
     path = tmp_path / "model.onnx"
@@ -69,12 +53,6 @@ def test_truncated(tmp_path, share):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     assert "truncated" in failure(path) or "no graph" in failure(path)
-
-
-def test_too_large(tmp_path, monkeypatch):
-    path = small_model().save(tmp_path)
-    monkeypatch.setattr(onnx_file, "LARGEST_FILE", 100)
-    assert "is too large" in failure(path)
 
 
 def with_external_data(tmp_path):

@@ -1,5 +1,7 @@
 """From a float or INT8 TFLite model and samples to QDQ ONNX, by the commands."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import onnx
 import pytest
@@ -10,6 +12,7 @@ from tflite_writer import activation
 
 import weft
 from weft.cli import main
+from weft.compiler import tflite_file
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.tflite_file import read_tflite_file
 from weft.compiler.tflite_float_samples import input_codes, real_inputs
@@ -129,6 +132,24 @@ def test_an_int8_model_is_taken_back_only_when_asked(tmp_path):
     arguments = ["quantize", str(model), "--data", str(data), "-o", str(tmp_path / "q.onnx")]
     assert main([*arguments, "--scales", "shift"]) == 0
     assert ports(tmp_path / "q.onnx")[0] == ("tensor0", ["N", 5, 5, 3])
+
+
+@pytest.mark.parametrize("make", [small, small_int8])
+@pytest.mark.parametrize("command", ["check", "compile", "quantize"])
+def test_a_file_is_read_once(command, make, tmp_path, monkeypatch):
+    model, data = make(tmp_path / "model.tflite"), tmp_path / "x.npz"
+    shape = (2, 6, 6, 2) if make is small else (2, 5, 5, 3)
+    save(data, np.random.default_rng(0).normal(0, 1, shape).astype(np.float32))
+    read, plain = [], tflite_file.verify
+    monkeypatch.setattr(tflite_file, "verify", lambda data: read.append(data) or plain(data))
+    if command == "check":
+        assert weft.check(model).holds
+    elif command == "quantize":
+        weft.quantize_model(model, data, tmp_path / "q.onnx", scales="shift")
+    else:
+        with nullcontext() if make is small_int8 else pytest.raises(RefusedError):
+            weft.compile_model(model, tmp_path / "out", array=(4, 4))
+    assert read == [model.read_bytes()]
 
 
 def test_a_float_model_is_not_compiled(tmp_path):

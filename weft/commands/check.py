@@ -16,9 +16,18 @@ from weft.compiler.float_graph import FloatGraph
 from weft.compiler.network import Network
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.quantize import quantize
+from weft.compiler.tflite_file import read_tflite_file
+from weft.compiler.tflite_float import is_float_model
 from weft.console import say, wrap
 from weft.errors import Problem, UnsupportedError
-from weft.models import TfliteRounding, is_float_tflite, is_tflite, read_float, read_network
+from weft.models import (
+    FloatModel,
+    TfliteRounding,
+    int8_network,
+    is_tflite,
+    read_network,
+    real_model,
+)
 
 
 @dataclass(frozen=True)
@@ -71,10 +80,7 @@ def check(
     chosen = None if board is None else find_board(board)
     target = "any board that is large enough" if chosen is None else chosen.title
     try:
-        if rounding or (is_tflite(model) and not is_float_tflite(model)):
-            network = read_network(model, rounding)
-        else:
-            network = _read_with_scales(model)
+        network = _read_with_scales(model, rounding)
         if chosen is None:
             return Checked(str(model), target, tuple(problems_of(network)))
         compile_for_board(network, chosen)
@@ -83,13 +89,21 @@ def check(
     return Checked(str(model), target, ())
 
 
-def _read_with_scales(model: Path) -> Network:
+def _read_with_scales(path: Path, rounding: TfliteRounding | None) -> Network:
     """The integer graph; a float model gets scales from random samples."""
-    if is_tflite(model):
-        real = read_float(model)
-        return quantize(real.graph, calibrate(real.runs, real.graph, _random_samples(real.graph)))
-    graph = load_onnx(model)
-    return quantize(graph, graph.scales or calibrate(model, graph, _random_samples(graph)))
+    if is_tflite(path):
+        model = read_tflite_file(path)
+        if rounding or not is_float_model(model):
+            return int8_network(model, rounding)
+        return _calibrated(real_model(model))
+    if rounding:
+        return read_network(path, rounding)  # which only TFLite models take
+    graph = load_onnx(path)
+    return quantize(graph, graph.scales) if graph.scales else _calibrated(FloatModel(graph, path))
+
+
+def _calibrated(real: FloatModel) -> Network:
+    return quantize(real.graph, calibrate(real.runs, real.graph, _random_samples(real.graph)))
 
 
 def _random_samples(graph: FloatGraph) -> dict[str, np.ndarray]:

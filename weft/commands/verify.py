@@ -25,8 +25,11 @@ Layers = Literal["all", "first", "none"]
 #: Seconds that the level rtl may take where it is only on the way to the level verilog.
 RTL_PATIENCE = 60
 
-#: Cycles a second, times multipliers, of Amaranth's simulator: measured from 4 x 4 to 16 x 8.
-_RTL_SPEED = 65_000
+#: Cycles a second of Amaranth's simulator, times the multipliers and what else costs time each
+#: cycle, in multipliers. Measured in one inference of the digits network at 4 x 4 and 16 x 8:
+#: 2,600 and 580 cycles a second; at 8 x 8, where this says 1,040, there were 1,010.
+_RTL_SPEED = 84_000
+_RTL_BESIDES = 17
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def verify(
 def rtl_seconds(program: Program, runs: int) -> float:
     """About how long Amaranth's simulator takes, on an ordinary machine."""
     cycles = sum(layer["cycles"] for layer in program.layers)
-    return runs * cycles * (program.config.multipliers + 8) / _RTL_SPEED
+    return runs * cycles * (program.config.multipliers + _RTL_BESIDES) / _RTL_SPEED
 
 
 class _Engines:
