@@ -35,6 +35,11 @@ RESOURCES = {
     "MULT18X18D": "multipliers",
 }
 
+#: A bank may return anything for a row that is being written (`weft.hw.bank`). Amaranth has no
+#: word for that, and for the row's old contents Yosys would add a comparator and 45 registers
+#: to each block RAM.
+COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2"
+
 
 @dataclass
 class BuildReport:
@@ -198,7 +203,9 @@ class _Build:
             )
         except ValueError as error:
             raise RefusedError(f"{self.board.title}: {error}") from error
-        options = {"synth_opts": self.board.synth_options} if self.board.synth_options else {}
+        options = {"script_after_read": COLLISIONS}
+        if self.board.synth_options:
+            options["synth_opts"] = self.board.synth_options
         plan = self.board.platform().prepare(self.target, "top", emit_src=False, **options)
         self.files: dict[str, str | bytes] = {
             name: content

@@ -178,9 +178,9 @@ class _Plan:
         bare = Program(config, network, {}, {})
         spans = lifetimes(self.passes, bare.core_inputs, bare.core_outputs)
         self.placements = allocate(lowering.tensors, spans, rows=config.rows)
-        for name, block in lowering.folds.items():
+        for name, fold in lowering.folds.items():
             fill = network.tensors[name].zero_point
-            self.placements[name] = replace(self.placements[name], fold=block, fill=fill)
+            self.placements[name] = replace(self.placements[name], fold=fold, fill=fill)
         for step in self.passes:
             before = len(self.schedule.instructions)
             self.schedule.add(step, self.placements)

@@ -1,75 +1,253 @@
-"""Folded inputs: the pixels that a first layer's stride skips, as channels of one pixel.
+"""Folded inputs: blocks of pixels as channels of one pixel, so that few channels fill the array.
 
-An image of few channels fills few of the array's rows. Where the only reader of an input is a
-convolution with a stride, the host may put each stride by stride block of pixels into one
-(space to depth): the convolution becomes one of stride 1 with fewer taps and more channels,
-and computes the same sums of the same products.
+An image of one or three channels fills as many of the array's rows, and leaves the others idle.
+Where the only reader of an input is a convolution or a matrix product, the host may lay blocks
+of neighbouring pixels side by side in one word (space to depth). Blocks may overlap, so that
+more windows lie in a single one. The convolution becomes a few of them, one for every *phase*:
+results whose windows lie alike in their blocks. They compute the same sums of the same products.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
 import numpy as np
 
-from weft.compiler.network import Conv2D, Network, Tensor
+from weft.compiler.network import Conv2D, FullyConnected, Network, Tensor
 from weft.hw.config import Config
 
+#: Cycles that an instruction costs beside its steps, roughly: phases are not free.
+_INSTRUCTION = 60
 
-def input_folds(network: Network, config: Config) -> dict[str, tuple[int, int]]:
-    """Blocks of pixels (rows, columns) by the input tensor they are folded in, where it pays."""
+#: Cycles that count for a word of the folded image: of two folds the smaller is better.
+_WORD = 1 / 8
+
+#: More phases than this are not worth their instructions.
+_MOST_PHASES = 16
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How an image lies in blocks: pairs for (y, x).
+
+    Pixel Y of the folded image holds the pixels ``Y * step - before + i`` of the image, with i
+    from 0 to ``size - 1``, and likewise X: channel ``(i * size[1] + j) * C + c`` of it is channel
+    c. What lies outside the image has the code of its real zero.
+    """
+
+    size: tuple[int, int]
+    step: tuple[int, int]
+    before: tuple[int, int]
+
+    def shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Shape (H, W, C) of a folded image of that shape."""
+        height, width = (
+            -(-(length + before) // step)
+            for length, before, step in zip(shape, self.before, self.step, strict=False)
+        )
+        return height, width, shape[2] * math.prod(self.size)
+
+    def apply(self, codes: np.ndarray, fill: int) -> np.ndarray:
+        """Fold an image: int8 arrays (H, W, C)."""
+        height, width, _ = self.shape(codes.shape)
+        places = [
+            np.arange(count)[:, None] * step + np.arange(size)
+            for count, step, size in zip((height, width), self.step, self.size, strict=True)
+        ]
+        ends = [int(place[-1, -1]) + 1 for place in places]
+        whole = np.full((*ends, codes.shape[2]), fill, np.int8)
+        top, left = self.before
+        # A last block may end before the image does: strides skip what is behind it.
+        part = whole[top : top + codes.shape[0], left : left + codes.shape[1]]
+        part[...] = codes[: part.shape[0], : part.shape[1]]
+        blocks = whole[places[0][:, None, :, None], places[1][None, :, None, :]]
+        return blocks.reshape(height, width, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """Results whose windows lie alike in their blocks, as a convolution of the folded image.
+
+    Parameters
+    ----------
+    first, every : (int, int)
+        The first of these results, and how far the next one is.
+    count : (int, int)
+    origin, stride, dilation : (int, int)
+        In the folded image.
+    kernel : int64 array, shape (kh, kw, folded channels, outputs)
+    """
+
+    first: tuple[int, int]
+    every: tuple[int, int]
+    count: tuple[int, int]
+    origin: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    kernel: np.ndarray
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where the windows of a layer lie in its image: pairs for (y, x)."""
+
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    before: tuple[int, int]
+    count: tuple[int, int]
+
+
+def input_folds(network: Network, config: Config) -> dict[str, Fold]:
+    """Folds of input tensors, where they pay."""
     kept = {port.tensor for port in network.outputs}
     result = {}
     for port in network.inputs:
         readers = [node for node in network.nodes if port.tensor in node.inputs]
-        if len(readers) == 1 and port.tensor not in kept and isinstance(readers[0], Conv2D):
-            tensor, node = network.tensors[port.tensor], readers[0]
-            if _can_fold(tensor, node) and _pays(tensor, node, config.rows):
-                result[port.tensor] = node.stride
+        if len(readers) != 1 or port.tensor in kept:
+            continue
+        tensor, node = network.tensors[port.tensor], readers[0]
+        windows = windows_of(tensor, node, network.tensors[node.output])
+        if windows is not None:
+            outputs = network.tensors[node.output].shape[2]
+            fold = best_fold(tensor.shape, windows, outputs, config)
+            if fold is not None:
+                result[port.tensor] = fold
     return result
 
 
-def folded(tensor: Tensor, block: tuple[int, int]) -> tuple[int, int, int]:
-    """Shape (H, W, C) of a folded tensor; a last block may lie partly outside the image."""
-    height, width, channels = tensor.shape
-    return -(-height // block[0]), -(-width // block[1]), channels * block[0] * block[1]
+def windows_of(tensor: Tensor, node, made: Tensor) -> Windows | None:
+    """The windows of a layer that may read a folded image; None if it cannot."""
+    if isinstance(node, FullyConnected):
+        return Windows(tensor.shape[:2], (1, 1), (0, 0), (1, 1))
+    if isinstance(node, Conv2D) and node.groups == 1 and node.dilation == (1, 1):
+        return Windows(node.weights.shape[1:3], node.stride, node.padding[:2], made.shape[:2])
+    return None
 
 
-def fold_kernel(
-    kernel: np.ndarray, block: tuple[int, int], padding: tuple[int, int]
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """The kernel over a folded image, and where its first window begins in that.
+def best_fold(
+    shape: tuple[int, int, int], windows: Windows, outputs: int, config: Config
+) -> Fold | None:
+    """The fold with which a layer takes the fewest cycles; None if that is without one.
+
+    Parameters
+    ----------
+    shape : (H, W, C)
+    windows : Windows
+    outputs : int
+        Its channels.
+    config : Config
+    """
+    tiles = -(-outputs // config.columns)
+    plain_words = -(-shape[2] // config.rows)
+    steps = max(math.prod(windows.size) * plain_words, config.groups)
+    best: tuple[_Axis, _Axis] | None = None
+    least: float = math.prod(windows.count) * steps * tiles + _INSTRUCTION
+    least += shape[0] * shape[1] * plain_words * _WORD
+    room = max(config.rows // shape[2], math.prod(windows.stride))
+    for y, x in product(*(_axes(windows, axis, shape[axis], room) for axis in (0, 1))):
+        held = shape[2] * y.size * x.size
+        whole = (y.size, x.size) == windows.stride
+        if held > config.rows and not whole:
+            continue
+        words = -(-held // config.rows)
+        if y.blocks * x.blocks * words > shape[0] * shape[1] * plain_words:
+            continue
+        if len(y.taps) * len(x.taps) > _MOST_PHASES:
+            continue
+        cycles: float = sum(
+            n * m * max(a * b * words, config.groups) for (n, a), (m, b) in product(y.taps, x.taps)
+        )
+        cycles = cycles * tiles + len(y.taps) * len(x.taps) * _INSTRUCTION
+        cycles += y.blocks * x.blocks * words * _WORD
+        if cycles < least:
+            best, least = (y, x), cycles
+    if best is None:
+        return None
+    y, x = best
+    return Fold((y.size, x.size), (y.step, x.step), (y.before, x.before))
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """A fold along one axis: its blocks, and for each phase (results, blocks of a window)."""
+
+    size: int
+    step: int
+    before: int
+    blocks: int
+    taps: tuple[tuple[int, int], ...]
+
+
+@lru_cache(maxsize=64)
+def _axes(windows: Windows, axis: int, length: int, room: int) -> tuple[_Axis, ...]:
+    """Every fold along an axis, of at most `room` pixels."""
+    found = []
+    for size in range(1, min(room, length) + 1):
+        for step in range(1, size + 1):
+            # Blocks before the first one must hold nothing of the image.
+            for before in range(size - step, size):
+                taps = tuple(
+                    (results, reach(size, step, first % step, windows.size[axis]))
+                    for first, results, _ in _phases(windows, axis, step, before)
+                )
+                found.append(_Axis(size, step, before, -(-(length + before) // step), taps))
+    return tuple(found)
+
+
+def _phases(windows: Windows, axis: int, step: int, before: int) -> Iterator[tuple[int, int, int]]:
+    """For every phase where its first window begins, how many results it has, and its number."""
+    stride, count = windows.stride[axis], windows.count[axis]
+    period = step // math.gcd(step, stride)
+    for phase in range(min(period, count)):
+        first = phase * stride - windows.before[axis] + before
+        yield first, -(-(count - phase) // period), phase
+
+
+def reach(size: int, step: int, offset: int, window: int) -> int:
+    """Blocks, `size` // `step` apart, that a window takes which begins `offset` into one."""
+    apart = size // step * step
+    return 1 + max(0, -(-(offset + window - size) // apart))
+
+
+def phases(fold: Fold, windows: Windows, kernel: np.ndarray) -> Iterator[Phase]:
+    """The convolutions of a folded image that together are one.
 
     Parameters
     ----------
     kernel : int64 array, shape (kh, kw, inputs, outputs)
-    block : (rows, columns)
-        The convolution's stride.
-    padding : (top, left)
     """
-    kh, kw, inputs, outputs = kernel.shape
-    y, inner_y = np.divmod(np.arange(kh) - padding[0], block[0])
-    x, inner_x = np.divmod(np.arange(kw) - padding[1], block[1])
-    origin = int(y.min()), int(x.min())
-    size = int(y.max()) - origin[0] + 1, int(x.max()) - origin[1] + 1
-    result = np.zeros((*size, *block, inputs, outputs), np.int64)
-    at_y, at_x = (y - origin[0])[:, None], (x - origin[1])[None, :]
-    result[at_y, at_x, inner_y[:, None], inner_x[None, :]] = kernel
-    return result.reshape(*size, block[0] * block[1] * inputs, outputs), origin
+    along = [list(_phases(windows, axis, fold.step[axis], fold.before[axis])) for axis in (0, 1)]
+    (step_y, step_x), (stride_y, stride_x) = fold.step, windows.stride
+    common_y, common_x = math.gcd(step_y, stride_y), math.gcd(step_x, stride_x)
+    for (y, rows, first_y), (x, columns, first_x) in product(*along):
+        yield Phase(
+            first=(first_y, first_x),
+            every=(step_y // common_y, step_x // common_x),
+            count=(rows, columns),
+            origin=(y // step_y, x // step_x),
+            stride=(stride_y // common_y, stride_x // common_x),
+            dilation=(fold.size[0] // step_y, fold.size[1] // step_x),
+            kernel=_folded_kernel(fold, kernel, (y % step_y, x % step_x)),
+        )
 
 
-def _can_fold(tensor: Tensor, node: Conv2D) -> bool:
-    plain = node.groups == 1 and node.dilation == (1, 1) and node.stride != (1, 1)
-    # A block must not be larger than the image.
-    return plain and node.stride[0] <= tensor.shape[0] and node.stride[1] <= tensor.shape[1]
-
-
-def _pays(tensor: Tensor, node: Conv2D, rows: int) -> bool:
-    """Fewer words to read for a result, and no more words to hold the image."""
-    _, kh, kw, channels = node.weights.shape
-    taps = [
-        len(np.unique((np.arange(size) - before) // stride))
-        for size, before, stride in zip((kh, kw), node.padding[:2], node.stride, strict=True)
-    ]
-    height, width, deep = folded(tensor, node.stride)
-    plain, more = -(-channels // rows), -(-deep // rows)
-    held = tensor.shape[0] * tensor.shape[1] * plain
-    return taps[0] * taps[1] * more < kh * kw * plain and height * width * more <= held
+def _folded_kernel(fold: Fold, kernel: np.ndarray, offset: tuple[int, int]) -> np.ndarray:
+    """The kernel over blocks, of a window that begins at `offset` in its first block."""
+    window, (inputs, outputs) = kernel.shape[:2], kernel.shape[2:]
+    taps, blocks, inside = [], [], []
+    for axis in (0, 1):
+        size, step = fold.size[axis], fold.step[axis]
+        apart = size // step * step
+        at = np.arange(window[axis]) + offset[axis]
+        # The first of the blocks that hold a pixel.
+        block = np.maximum(0, -(-(at - size + 1) // apart))
+        taps.append(reach(size, step, offset[axis], window[axis]))
+        blocks.append(block)
+        inside.append(at - block * apart)
+    result = np.zeros((*taps, *fold.size, inputs, outputs), np.int64)
+    result[blocks[0][:, None], blocks[1], inside[0][:, None], inside[1]] = kernel
+    return result.reshape(*taps, math.prod(fold.size) * inputs, outputs)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from weft.compiler import lower_moves as moves
 from weft.compiler import lower_pairs as pairs
 from weft.compiler import lower_windows as windows
+from weft.compiler.fold import Fold
 from weft.compiler.lower_common import Context, LoweringError, copy
 from weft.compiler.network import (
     Add,
@@ -42,7 +43,7 @@ class Lowering:
         In execution order.
     tensors : dict of name to Tensor
         As they lie in memory, and temporary ones.
-    folds : dict of name to (rows, columns)
+    folds : dict of name to Fold
         Inputs that lie folded.
     problems : list of Problem
         Everything that cannot be lowered.
@@ -51,7 +52,7 @@ class Lowering:
     def __init__(self, network: Network, config: Config):
         context = Context(network, config)
         self.tensors: dict[str, Tensor] = context.tensors
-        self.folds: dict[str, tuple[int, int]] = context.folds
+        self.folds: dict[str, Fold] = context.folds
         self.passes: list[Pass] = []
         self.problems: list[Problem] = []
         for node in network.nodes:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from weft.compiler.fold import folded, input_folds
+from weft.compiler.fold import Fold, input_folds
 from weft.compiler.network import Network, Node, Requantize, Scaling, Tensor
 from weft.compiler.passes import Pass
 from weft.hw.config import Config
@@ -34,7 +34,7 @@ class Context:
 
     Attributes
     ----------
-    folds : dict of name to (rows, columns)
+    folds : dict of name to Fold
         Inputs that the host folds: `weft.compiler.fold`.
     tensors : dict of name to Tensor
         As they lie in memory: the network's, folded ones in their folded shape, and
@@ -44,11 +44,11 @@ class Context:
     def __init__(self, network: Network, config: Config):
         self.network = network
         self.config = config
-        self.folds = input_folds(network, config)
+        self.folds: dict[str, Fold] = input_folds(network, config)
         self.tensors = dict(network.tensors)
-        for name, block in self.folds.items():
+        for name, fold in self.folds.items():
             tensor = self.tensors[name]
-            self.tensors[name] = replace(tensor, shape=folded(tensor, block))
+            self.tensors[name] = replace(tensor, shape=fold.shape(tensor.shape))
 
     def source(self, node: Node, index: int = 0) -> Tensor:
         """The node's input tensor."""
@@ -106,11 +106,11 @@ def scaled(context: Context, scaling: Scaling, kernel: np.ndarray, bias: np.ndar
             f"it multiplies by 2^{shift.max()}, and the requantizer by 2^30 at the most",
             "give its output a coarser scale",
         )
-    # The hardware saturates what it shifts to the left; times a multiplier of a few bits
-    # that might come back into int8. TFLite's own have 29 bits at the least.
-    if np.any((shift > 0) & (multiplier > 0) & (multiplier < 1 << 10)):
+    # The hardware saturates what it shifts to the left (`weft.hw.requantize_multiplier`). TFLite's
+    # own multipliers have 29 bits at the least.
+    if np.any((shift > 0) & (multiplier > 0) & (multiplier < 1 << 28)):
         raise LoweringError(
-            "it has a multiplier below 2^10 and a left shift, which could saturate",
+            "it has a multiplier below 2^28 and a left shift, which could saturate",
             "double the multiplier until it has 31 bits, and shift less",
         )
     return {

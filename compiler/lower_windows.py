@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.fold import fold_kernel
+from weft.compiler.fold import phases, windows_of
 from weft.compiler.lower_common import Context, LoweringError, identity, requantized, zeros
 from weft.compiler.network import (
     AveragePool,
@@ -35,10 +35,8 @@ def conv2d(context: Context, node: Conv2D) -> Iterator[Pass]:
     """A convolution: its weights, spread over the channels of other groups with zeros."""
     _refuse(too_many_taps(node.weights.shape[1:3]) or _padded(context, node))
     source, target = context.source(node), context.target(node)
-    block = context.folds.get(source.name)
-    if block is not None:
-        kernel, origin = fold_kernel(_dense(node), block, node.padding[:2])
-        yield linear(context, node, kernel, source, target, origin=origin)
+    if source.name in context.folds:
+        yield from _folded(context, node, _dense(node), source, target)
         return
     channelwise = node.groups == len(node.weights) and node.weights.shape[3] == 1
     taps = node.weights[..., 0].transpose(1, 2, 0).astype(np.int64)
@@ -73,8 +71,26 @@ def _dense(node: Conv2D) -> np.ndarray:
 def fully_connected(context: Context, node: FullyConnected) -> Iterator[Pass]:
     """A matrix product: a window as large as the image."""
     source, target = context.source(node), context.target(node)
-    kernel = node.weights.astype(np.int64).reshape(-1, *source.shape).transpose(1, 2, 3, 0)
+    shape = context.network.tensors[source.name].shape
+    kernel = node.weights.astype(np.int64).reshape(-1, *shape).transpose(1, 2, 3, 0)
+    if source.name in context.folds:
+        yield from _folded(context, node, kernel, source, target)
+        return
     yield linear(context, node, kernel, source, target)
+
+
+def _folded(
+    context: Context, node: Conv2D | FullyConnected, kernel, source: Tensor, target: Tensor
+) -> Iterator[Pass]:
+    """A kernel over an input that the host folds, phase by phase."""
+    windows = windows_of(context.network.tensors[source.name], node, target)
+    assert windows is not None
+    for phase in phases(context.folds[source.name], windows, kernel):
+        yield linear(
+            context, node, phase.kernel, source, target,
+            count=phase.count, origin=phase.origin, stride=phase.stride, dilation=phase.dilation,
+            target_origin=phase.first, target_step=phase.every,
+        )  # fmt: skip
 
 
 def linear(
@@ -87,7 +103,7 @@ def linear(
     return Pass(
         name=node.name, sources=(source.name,), target=target.name,
         **requantized(context, node.requantize, kernel, bias),
-        count=target.shape[:2], fill=source.zero_point, **geometry,
+        **{"count": target.shape[:2], "fill": source.zero_point, **geometry},
     )  # fmt: skip
 
 

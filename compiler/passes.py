@@ -63,7 +63,8 @@ class Pass:
     pixel_steps : (int, int), optional
         Instead of `stride`: pixels of the source, in memory order, from one result to the
         next along y and along x.
-    target_origin : coordinates of the first result in the target
+    target_origin, target_step : coordinates of the first result in the target, and from one
+        result to the next
     first_channel : int
         Channel of the target for result channel 0; a multiple of the requantize lanes.
     fill : int
@@ -87,6 +88,7 @@ class Pass:
     dilation: tuple[int, int] = (1, 1)
     pixel_steps: tuple[int, int] | None = None
     target_origin: tuple[int, int] = (0, 0)
+    target_step: tuple[int, int] = (1, 1)
     first_channel: int = 0
     fill: int = 0
     zero_point: int = 0

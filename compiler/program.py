@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from weft.compiler.fold import Fold
 from weft.compiler.network import Network
 from weft.errors import InputError
 from weft.hw.config import Config, Space
@@ -30,9 +31,8 @@ class Placement:
     Pixel (y, x), channel c is byte ``c % rows`` of word
     ``base + (y * width + x) * blocks + c // rows``.
 
-    With `fold` (of inputs only) these are pixels and channels of the folded tensor: channel
-    ``(i * fold[1] + j) * C + c`` of pixel (y, x) is channel c of the tensor's pixel
-    ``(y * fold[0] + i, x * fold[1] + j)``, and the code `fill` where that is outside.
+    With `fold` (of inputs only) these are pixels and channels of the folded tensor, and `fill`
+    is the code of what lies outside the image.
     """
 
     base: int
@@ -40,7 +40,7 @@ class Placement:
     width: int
     channels: int
     blocks: int
-    fold: tuple[int, int] = (1, 1)
+    fold: Fold | None = None
     fill: int = 0
 
     @property
@@ -50,12 +50,8 @@ class Placement:
 
     def pack(self, codes: np.ndarray, rows: int) -> np.ndarray:
         """The words that hold a tensor (H, W, C): int8 array (words, rows)."""
-        (down, along), channels = self.fold, codes.shape[2]
-        if self.fold != (1, 1):
-            whole = np.full((self.height * down, self.width * along, channels), self.fill, np.int8)
-            whole[: codes.shape[0], : codes.shape[1]] = codes
-            parts = whole.reshape(self.height, down, self.width, along, channels)
-            codes = parts.transpose(0, 2, 1, 3, 4).reshape(self.height, self.width, -1)
+        if self.fold is not None:
+            codes = self.fold.apply(codes, self.fill)
         padded = np.zeros((self.height, self.width, self.blocks * rows), np.int8)
         padded[..., : self.channels] = codes
         return padded.reshape(self.words, rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.compiler.fold import Fold
 from weft.compiler.network_file import from_plain, to_plain
 from weft.compiler.program import Placement, Program
 from weft.compiler.verify_program import verify
@@ -80,7 +81,12 @@ def load(directory: Path) -> Program:
 
 
 def _placement(description: dict) -> Placement:
-    return Placement(**{**description, "fold": tuple(description["fold"])})
+    fold = description["fold"]
+    if fold is not None:
+        fold = Fold(**{name: (int(y), int(x)) for name, (y, x) in fold.items()})
+        if min(fold.step) < 1 or min(fold.before) < 0 or fold.size[0] < 1 or fold.size[1] < 1:
+            raise ValueError("a fold has no size")
+    return Placement(**{**description, "fold": fold})
 
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -183,12 +183,13 @@ def _target(
     """Fields that say where results go."""
     target = placements[step.target]
     y, x = step.target_origin
+    down, along = step.target_step
     word, lane = divmod(step.first_channel + sweep.first_channel, config.rows)
     wrap = _wrap(config)
     return {
         "target": (target.base + (y * target.width + x) * target.blocks + word) % wrap,
-        "target_ox": target.blocks % wrap,
-        "target_oy": (target.width * target.blocks) % wrap,
+        "target_ox": along * target.blocks % wrap,
+        "target_oy": down * target.width * target.blocks % wrap,
         "target_group": lane // config.lanes,
     }
 

@@ -68,6 +68,9 @@ def sweeps(step: Pass, config: Config) -> Iterator[Sweep]:
         count = max(even, sharing)
         members = tiles[at : at + count]
         planes = digits(np.stack([tile.weights for tile in members]))
+        if step.pair and config.shared_elementwise and planes[:, 0, ..., 0, 0].size == 1:
+            # Lanes that take turns need two steps; the first adds nothing.
+            planes = np.concatenate([np.zeros_like(planes), planes])
         alternate = len(step.sources) == 2 and _alternates(planes)
         if alternate:
             planes = np.stack([planes[0, :, :, :1], planes[1, :, :, 1:]])

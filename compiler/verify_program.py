@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
-from weft.compiler.fold import folded
 from weft.compiler.program import Placement, Program
 from weft.errors import InputError
 from weft.hw.config import Config, Space
@@ -93,12 +91,10 @@ def _misplaced(program: Program) -> Iterator[str]:
 def _expected(program: Program, name: str, place: Placement) -> Placement:
     """A placement as it must be for its tensor, at the same address."""
     tensor = program.network.tensors[name]
-    if min(place.fold) < 1 or (place.fold != (1, 1) and name not in program.core_inputs):
-        return replace(place, fold=(1, 1))
-    shape = folded(tensor, place.fold)
+    fold = place.fold if name in program.core_inputs else None
+    shape = tensor.shape if fold is None else fold.shape(tensor.shape)
     blocks = -(-shape[2] // program.config.rows)
-    fill = tensor.zero_point if place.fold != (1, 1) else 0
-    return Placement(place.base, *shape, blocks, place.fold, fill)
+    return Placement(place.base, *shape, blocks, fold, 0 if fold is None else tensor.zero_point)
 
 
 def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray) -> Iterator[str]:
@@ -156,6 +152,9 @@ def _parameter_faults(config: Config, rows: np.ndarray) -> Iterator[str]:
         multipliers = rows[:, 1::words].astype(np.uint32)
         if multipliers.max() > 1 << config.multiplier_bits:
             yield f"multiplies by {multipliers.max()}, over 2**{config.multiplier_bits}"
+        least = 1 << max(config.multiplier_bits - 3, 0)
+        if ((shifts > 0) & (multipliers > 0) & (multipliers < least)).any():
+            yield f"shifts left what it multiplies by less than {least}"
 
 
 def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> Iterator[str]:
@@ -163,6 +162,9 @@ def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> It
         yield f"clamps to an empty range, {ins.low} to {ins.high}"
     if ins.peak and turns["digit"] > 1:
         yield "takes a maximum over digits"
+    steps = turns["block"] * turns["kx"] * turns["ky"] * turns["digit"]
+    if ins.elementwise and config.shared_elementwise and steps < 2:
+        yield "combines two activations in one step"
     if ins.window:
         if turns["block"] * turns["kx"] * turns["ky"] * turns["digit"] > 1 or ins.peak:
             yield "uses the second path with more than one step a pixel"

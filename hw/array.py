@@ -28,6 +28,12 @@ class Row(wiring.Component):
 
     Operands take `latency` cycles to the output, `sums_in` takes one; no flow control.
 
+    Parameters
+    ----------
+    columns, width : int
+    tables : int
+        As of `Multipliers`.
+
     Members
     -------
     activations, weights : In
@@ -38,9 +44,10 @@ class Row(wiring.Component):
 
     latency = Multipliers.latency + 1
 
-    def __init__(self, *, columns: int, width: int):
+    def __init__(self, *, columns: int, width: int, tables: int = 0):
         self.columns = columns
         self.width = width
+        self.tables = tables
         super().__init__(
             {
                 "activations": In(8 * columns),
@@ -52,7 +59,7 @@ class Row(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.multipliers = multipliers = Multipliers(count=self.columns)
+        m.submodules.multipliers = multipliers = Multipliers(count=self.columns, tables=self.tables)
         m.d.comb += [
             multipliers.a.eq(self.activations),
             multipliers.b.eq(self.weights),
@@ -120,9 +127,10 @@ class Array(wiring.Component):
                 if window is not None:
                     moving = window.activations.word_select(row, 8 * lanes)
                     activations = Mux(self.window, moving, activations)
-                cells = Row(columns=lanes, width=self.width)
-                m.submodules[f"row_{row}_group_{group}"] = cells
                 first = row * config.columns + group * lanes
+                tables = first + lanes - (config.multipliers - config.table_multipliers)
+                cells = Row(columns=lanes, width=self.width, tables=min(max(tables, 0), lanes))
+                m.submodules[f"row_{row}_group_{group}"] = cells
                 m.d.comb += [
                     cells.activations.eq(activations),
                     cells.weights.eq(self.weights[8 * first : 8 * (first + lanes)]),

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 #: Raised whenever the meaning of an instruction or of a memory's contents changes.
-FORMAT = 2
+FORMAT = 3
 
 
 #: Bits of TFLite's multipliers.
@@ -68,6 +68,9 @@ class Config:
         TFLite's.
     elementwise : int
         1 for sums of individually scaled activations and products of two, 0 to leave them out.
+    table_multipliers : int
+        How many of the array's multipliers, the last ones, are made of lookup tables on an FPGA
+        whose multiplier blocks do not suffice; others take no notice.
 
     Raises
     ------
@@ -88,6 +91,7 @@ class Config:
     line_depth: int = 128
     multiplier_bits: int = 0
     elementwise: int = 0
+    table_multipliers: int = 0
 
     def __post_init__(self) -> None:
         sides = (self.rows, self.columns)
@@ -100,7 +104,7 @@ class Config:
             value = getattr(self, name)
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        for name in ("tables", "window", "multiplier_bits", "elementwise"):
+        for name in ("tables", "window", "multiplier_bits", "elementwise", "table_multipliers"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name} must be an integer from 0, not {value!r}")
@@ -120,6 +124,11 @@ class Config:
             )
         if self.elementwise > 1:
             raise ValueError(f"elementwise must be 0 or 1, not {self.elementwise!r}")
+        if self.table_multipliers > self.multipliers:
+            raise ValueError(
+                f"table_multipliers must be at most {self.multipliers}, the array's, "
+                f"not {self.table_multipliers!r}"
+            )
         if not 16 <= self.accumulator_bits <= 32:
             raise ValueError(
                 f"accumulator_bits must be from 16 to 32, not {self.accumulator_bits!r}"
@@ -135,6 +144,11 @@ class Config:
     def groups(self) -> int:
         """Column groups, each `lanes` wide: cycles between two outputs at the least."""
         return self.columns // self.lanes
+
+    @property
+    def shared_elementwise(self) -> bool:
+        """Whether two lanes share an elementwise unit."""
+        return self.groups == 1 and self.lanes % 2 == 0
 
     @property
     def value_bits(self) -> int:

@@ -20,7 +20,7 @@ from weft.hw.collect import Collect
 from weft.hw.config import Config, Space
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
-from weft.hw.elementwise import Elementwise
+from weft.hw.elementwise_lanes import ElementwiseLanes
 from weft.hw.latency import drain, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, WeightMemory, bank_init
 from weft.hw.ports import LoadWord
@@ -189,12 +189,13 @@ class Core(wiring.Component):
                 delay(m, collect.parameter_address, latency["elementwise"], name="parameter")
             ),
         ]
-        codes = []
-        for lane in range(config.lanes):
-            value = collect.values.word_select(lane, config.accumulator_bits).as_signed()
-            if config.elementwise:
-                value = self._connect_elementwise(m, lane, value)
-            codes.append(self._connect_requantizer(m, lane, value))
+        values = self._connect_elementwise(m) if config.elementwise else collect.values
+        codes = [
+            self._connect_requantizer(
+                m, lane, values.word_select(lane, config.value_bits).as_signed()
+            )
+            for lane in range(config.lanes)
+        ]
         results: Value = Cat(codes)
         if config.tables:
             tables = m.submodules.tables
@@ -210,24 +211,20 @@ class Core(wiring.Component):
             activation.store_data.eq(store.data),
         ]
 
-    def _connect_elementwise(self, m: Module, lane: int, value: Value) -> Value:
-        """A lane's elementwise unit; its result."""
-        fields = m.submodules.decoder.fields
-        unit = Elementwise(width=len(value), multiplier_bits=self.config.multiplier_bits)
-        m.submodules[f"elementwise_{lane}"] = unit
-        m.d.comb += [
-            unit.value.eq(value),
-            unit.operation.eq(fields.elementwise),
-            unit.zero_0.eq(fields.zero_0),
-            unit.zero_1.eq(fields.zero_1),
-        ]
+    def _connect_elementwise(self, m: Module) -> Value:
+        """The elementwise units; the values behind them."""
+        fields, collect = m.submodules.decoder.fields, m.submodules.collect
+        m.submodules.elementwise = lanes = ElementwiseLanes(self.config)
+        names = ["zero_0", "zero_1"]
         if self.config.multiplier_bits:
-            m.d.comb += [
-                unit.factor.eq(fields.factor),
-                unit.factor_shift.eq(fields.factor_shift),
-                unit.single.eq(fields.single),
-            ]
-        return unit.result
+            names += ["factor", "factor_shift", "single"]
+        m.d.comb += [
+            lanes.values.eq(collect.values),
+            lanes.valid.eq(collect.group.valid),
+            lanes.operation.eq(fields.elementwise),
+            *(getattr(lanes, name).eq(getattr(fields, name)) for name in names),
+        ]
+        return lanes.results
 
     def _connect_requantizer(self, m: Module, lane: int, value: Value) -> Value:
         """A lane's requantizer, with its parameters when the value comes; its code."""

@@ -7,7 +7,7 @@ larger scale has a factor of exactly 1/2, and only the other one is multiplied.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,7 +41,7 @@ class Elementwise(wiring.Component):
     single : In(1)
         Round once where the factor is applied, instead of twice.
     result : Out(signed(32))
-        The value itself for Operation.NONE.
+        Of an operation; anything for Operation.NONE.
     """
 
     latency = 1 + Multiply.latency + RoundingShift.latency + 1
@@ -97,18 +97,12 @@ class Elementwise(wiring.Component):
             shifted.up.eq(self.single),
         ]
 
-        # The last stage: their sum, or the product.
+        # The last stage: their sum, or the product. -v is ~v + 1; the carries ride on one input.
         until_sum = Multiply.latency + RoundingShift.latency
         first = delay(m, d0, until_sum, name="first") << (LEFT_SHIFT - 1)
         exact = delay(m, multiply.product[:20].as_signed(), RoundingShift.latency, name="exact")
-        untouched = delay(m, self.value, 1 + until_sum, name="untouched")
-        with m.Switch(self.operation):
-            with m.Case(Operation.ADD):
-                m.d.sync += self.result.eq(first + shifted.result)
-            with m.Case(Operation.SUBTRACT):
-                m.d.sync += self.result.eq(first - shifted.result)
-            with m.Case(Operation.MULTIPLY):
-                m.d.sync += self.result.eq(exact)
-            with m.Default():
-                m.d.sync += self.result.eq(untouched)
+        minus = self.operation == Operation.SUBTRACT
+        second = Cat(shifted.carry ^ minus, Mux(minus, ~shifted.result, shifted.result))
+        total = (Cat(1, first).as_signed() + second.as_signed()) >> 1
+        m.d.sync += self.result.eq(Mux(product, exact, total))
         return m

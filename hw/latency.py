@@ -13,7 +13,7 @@ BANK = 2
 
 
 #: A wide product, a rounding shift, and what makes a code of the result.
-MULTIPLY, ROUNDING_SHIFT, TO_CODE = 3, 3, 2
+MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
 
 
 def pipeline(config: Config) -> dict[str, int]:
@@ -23,11 +23,16 @@ def pipeline(config: Config) -> dict[str, int]:
         "array": config.rows - 1 + 3,
         "accumulate": 1,
         "collect": BANK + config.groups - 1,
-        "elementwise": 2 + MULTIPLY + ROUNDING_SHIFT if config.elementwise else 0,
-        "requantize": (3 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
+        "elementwise": _elementwise(config) if config.elementwise else 0,
+        "requantize": (4 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
         "table": BANK + 1 if config.tables else 0,
         "store": 1,
     }
+
+
+def _elementwise(config: Config) -> int:
+    """Operands, their product and its shift, the sum, the choice; and the other lane's turn."""
+    return MULTIPLY + ROUNDING_SHIFT + 3 + config.shared_elementwise
 
 
 def drain(config: Config) -> int:

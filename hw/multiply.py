@@ -1,4 +1,4 @@
-"""A wide product in pieces that fit the 18 x 18 multipliers of an FPGA."""
+"""A wide product out of the 18 x 18 multipliers of an FPGA."""
 
 from __future__ import annotations
 
@@ -6,18 +6,32 @@ from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-#: Bits of a piece, so that it fits 18 signed bits with its sign.
+from weft.hw.delay import delay
+from weft.hw.primitives.product import OPERAND, Product
+
+#: Bits of a lower half, so that the sum of both halves still is an operand.
 PIECE = 16
+
+#: Bits that two halves can have: an unsigned one of PIECE, and a signed one above it whose sum
+#: with the other fits the operand.
+WIDEST = 2 * PIECE + 1
 
 
 class Multiply(wiring.Component):
     """``a * b``, plus ``2**half_bit`` where `half` says so.
+
+    Two wide factors take three multipliers (Karatsuba and Ofman, 1962)::
+
+        a * b = hh * 2**32 + ((ah + al) * (bh + bl) - hh - ll) * 2**16 + ll
+
+    with ``hh = ah * bh``, ``ll = al * bl``. A narrow and a wide one take two, two narrow ones one.
 
     Parameters
     ----------
     a_width, b_width : int
         At most 33.
     half_bit : int
+        At least 16 where both are wide.
 
     Members
     -------
@@ -29,9 +43,10 @@ class Multiply(wiring.Component):
         `latency` cycles later.
     """
 
-    latency = 3
+    latency = 4 + Product.latency
 
     def __init__(self, *, a_width: int, b_width: int, half_bit: int = 0):
+        assert max(a_width, b_width) <= WIDEST
         self.half_bit = half_bit
         super().__init__(
             {
@@ -44,40 +59,61 @@ class Multiply(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # Stage 1: a product for every pair of pieces; those of one weight belong together.
-        products: dict[int, list[Signal]] = {}
-        for i, a in enumerate(_pieces(self.a)):
-            for j, b in enumerate(_pieces(self.b)):
-                product = Signal((a * b).shape(), name=f"product_{i}_{j}")
-                m.d.sync += product.eq(a * b)
-                products.setdefault(PIECE * (i + j), []).append(product)
-        half = Signal()
-        m.d.sync += half.eq(self.half)
-
-        # Stage 2: a sum for every weight. Half a unit enters where it costs no wide addition.
-        enters = max(weight for weight in products if weight <= self.half_bit)
-        sums: dict[int, Value] = {}
-        for weight, parts in products.items():
-            terms: list[Value] = list(parts)
-            if weight == enters:
-                terms.append(half << (self.half_bit - weight))
-            total = sum(terms[1:], start=terms[0])
-            registered = Signal(total.shape(), name=f"sum_{weight}")
-            m.d.sync += registered.eq(total)
-            sums[weight] = registered
-
-        # Stage 3: all of them. Two that do not overlap are one number already.
-        if 2 * PIECE in sums:
-            low = sums.pop(0)[: 2 * PIECE]
-            sums[0] = Cat(low, sums.pop(2 * PIECE)).as_signed()
-        m.d.sync += self.product.eq(sum(value << weight for weight, value in sums.items()))
+        half = delay(m, self.half, 1 + Product.latency, name="half")
+        narrow, wide = sorted((self.a, self.b), key=len)
+        if len(wide) <= OPERAND:
+            product = self._multiply(m, narrow, wide, name="whole")
+            total = product + (half << self.half_bit)
+            m.d.comb += self.product.eq(delay(m, total, 3, name="total"))
+        elif len(narrow) <= OPERAND:
+            m.d.comb += self.product.eq(self._two(m, half, narrow, wide))
+        else:
+            m.d.comb += self.product.eq(self._three(m, half, narrow, wide))
         return m
 
+    def _multiply(self, m: Module, a: Value, b: Value, *, name: str) -> Value:
+        """A product, a cycle later than the multiplier has it, as sums of halves come later."""
+        m.submodules[name] = part = Product(a_width=len(a), b_width=len(b))
+        m.d.comb += [
+            part.a.eq(delay(m, a, 1, name=f"{name}_a")),
+            part.b.eq(delay(m, b, 1, name=f"{name}_b")),
+        ]
+        return part.product
 
-def _pieces(value: Value) -> list[Value]:
-    """`value` in the base 2**PIECE, the last piece signed and a bit wider where that is enough."""
-    pieces: list[Value] = []
-    while len(value) > PIECE + 1:
-        pieces.append(value[:PIECE])
-        value = value[PIECE:].as_signed()
-    return [*pieces, value]
+    def _two(self, m: Module, half: Value, a: Value, b: Value) -> Value:
+        """A narrow factor with both halves of the other."""
+        low, high = _halves(b)
+        lower = self._multiply(m, a, low, name="low")
+        upper = self._multiply(m, a, high, name="high")
+        total = Signal(signed(len(self.product)))
+        # The constant goes where the sum does not need it at once.
+        m.d.sync += total.eq(lower + (half << self.half_bit))
+        upper = delay(m, upper, 1, name="upper")
+        return delay(m, total + (upper << PIECE), 2, name="total")
+
+    def _three(self, m: Module, half: Value, a: Value, b: Value) -> Value:
+        """Both halves of either factor."""
+        (al, ah), (bl, bh) = _halves(a), _halves(b)
+        ll = self._multiply(m, al, bl, name="low")
+        hh = self._multiply(m, ah, bh, name="high")
+        both = self._multiply(m, al + ah, bl + bh, name="both")
+
+        # What is taken from the product of the sums, and half a unit beside it.
+        corners = Signal((ll + hh).shape())
+        middle = Signal((both + 1).shape())
+        at = self.half_bit - PIECE
+        m.d.sync += [
+            corners.eq(ll + hh),
+            middle.eq(Cat(both[:at], (both >> at) + half)),
+        ]
+        # Without a sign below, the two corners are one number.
+        outer = delay(m, Cat(ll[: 2 * PIECE], hh).as_signed(), 2, name="outer")
+        cross = Signal(signed(len(b) + 2))
+        m.d.sync += cross.eq(middle - corners)
+        total = Cat(outer[:PIECE], (outer >> PIECE) + cross)
+        return delay(m, total[: len(self.product)].as_signed(), 1, name="total")
+
+
+def _halves(value: Value) -> tuple[Value, Value]:
+    """`value` as a lower half that is not negative, and a signed upper one."""
+    return Cat(value[:PIECE], 0).as_signed(), value[PIECE:].as_signed()

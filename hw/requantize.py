@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.rounding_shift import RoundingShift
-from weft.hw.to_code import ToCode
+from weft.hw.to_code import VALUE_BITS, ToCode
 
 
 class Requantize(wiring.Component):
@@ -44,8 +44,8 @@ class Requantize(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.shifted = shifted = RoundingShift(width=self.width)
-        m.submodules.to_code = to_code = ToCode(width=self.width + 1)
+        m.submodules.shifted = shifted = RoundingShift(width=self.width, kept=VALUE_BITS)
+        m.submodules.to_code = to_code = ToCode()
         biased = Signal(signed(self.width))
         shift = Signal(5)
         m.d.sync += [biased.eq(self.value + self.bias), shift.eq(self.shift)]
@@ -53,6 +53,7 @@ class Requantize(wiring.Component):
             shifted.value.eq(biased),
             shifted.shift.eq(shift),
             to_code.value.eq(shifted.result),
+            to_code.carry.eq(shifted.carry),
             to_code.zero_point.eq(self.zero_point),
             to_code.low.eq(self.low),
             to_code.high.eq(self.high),

@@ -11,6 +11,9 @@ With ``left = max(shift, 0)``, ``right = max(-shift, 0)`` and b the multiplier's
 The sum of `single` is the same in two steps, as its constant is a multiple of 2**b: the
 product is shifted without rounding, then rounded. ``m = 2**b`` is a factor of exactly 1: then
 `double` is the rounding shift of power-of-two scales.
+
+A shift to the left comes with a multiplier of 2**(b - 3) at least, as TFLite's are, or 0. Then
+x = ±2048 ends beyond all codes, whatever the zero point, and 12 bits of it are enough.
 """
 
 from __future__ import annotations
@@ -22,10 +25,16 @@ from amaranth.lib.wiring import In, Out
 from weft.hw.delay import delay
 from weft.hw.multiply import Multiply
 from weft.hw.rounding_shift import RoundingShift
-from weft.hw.to_code import ToCode
+from weft.hw.to_code import VALUE_BITS, ToCode
 
 #: Width of a shift from -31 to 30.
 SHIFT_BITS = 6
+
+#: Bits that a value needs to be shifted to the left: beyond them it is beyond all codes.
+_SMALL = 12
+
+#: Stages of bias and left shift.
+_SHIFTED = 4
 
 
 class RequantizeMultiplier(wiring.Component):
@@ -44,14 +53,15 @@ class RequantizeMultiplier(wiring.Component):
     shift : In(signed(6))
         Positive to the left.
     multiplier : In(multiplier_bits + 1)
-        At most ``2**multiplier_bits``.
+        At most ``2**multiplier_bits``, and with a shift to the left at least an eighth
+        of that, or 0.
     single : In(1)
     zero_point, low, high : In(signed(8))
         These four constant while results are on their way.
     code : Out(signed(8))
     """
 
-    latency = 3 + Multiply.latency + RoundingShift.latency + ToCode.latency
+    latency = _SHIFTED + Multiply.latency + RoundingShift.latency + ToCode.latency
 
     def __init__(self, *, width: int, multiplier_bits: int):
         self.width = width
@@ -84,29 +94,37 @@ class RequantizeMultiplier(wiring.Component):
             right.eq(Mux(self.shift < 0, -self.shift, 0)),
         ]
 
-        # Stages 2 and 3: the left shift, coarse then fine.
-        coarse = Signal(signed(32))
-        fine = Signal(signed(32))
-        m.d.sync += coarse.eq(_saturating_shift(m, biased, left[3:], 8, name="coarse"))
-        left_fine = delay(m, left[:3], 1, name="left_fine")
-        m.d.sync += fine.eq(_saturating_shift(m, coarse, left_fine, 1, name="fine"))
+        # Stages 2 to 4: the left shift of the value's lowest bits, coarse then fine.
+        small = delay(m, _saturate(biased, _SMALL), 1, name="small")
+        coarse_shift, fine_shift = Signal(2), Signal(2)
+        # Beyond the width there are only zero and the ends.
+        m.d.sync += Cat(fine_shift, coarse_shift).eq(Mux(left >= _SMALL, _SMALL, left))
+        coarse = delay(m, _saturating_shift(m, small, coarse_shift, 4), 1, name="coarse")
+        fine = _saturating_shift(m, coarse, delay(m, fine_shift, 1, name="fine_shift"), 1)
+        shifted_left = delay(m, left != 0, 2, name="shifted_left")
+        x = Signal(signed(self.width))
+        m.d.sync += x.eq(Mux(shifted_left, fine, delay(m, biased, 2, name="unshifted")))
 
         # The product. Rounding twice, or not rounding after it, it is rounded here.
-        m.submodules.multiply = multiply = Multiply(a_width=32, b_width=bits + 2, half_bit=bits - 1)
-        right_late = delay(m, right, 2, name="right")
+        m.submodules.multiply = multiply = Multiply(
+            a_width=self.width, b_width=bits + 2, half_bit=bits - 1
+        )
+        multiplier = delay(m, self.multiplier, _SHIFTED, name="multiplier")
+        right_late = delay(m, right, _SHIFTED - 1, name="right")
         m.d.comb += [
-            multiply.a.eq(fine),
-            multiply.b.eq(Cat(delay(m, self.multiplier, 3, name="multiplier"), 0).as_signed()),
+            multiply.a.eq(x),
+            multiply.b.eq(Cat(multiplier, 0).as_signed()),
             multiply.half.eq(~self.single | (right_late == 0)),
         ]
 
-        m.submodules.shifted = shifted = RoundingShift(width=33)
-        m.submodules.to_code = to_code = ToCode(width=34)
+        m.submodules.shifted = shifted = RoundingShift(width=self.width + 1, kept=VALUE_BITS)
+        m.submodules.to_code = to_code = ToCode()
         m.d.comb += [
             shifted.value.eq(multiply.product >> bits),
             shifted.shift.eq(delay(m, right_late, Multiply.latency, name="right_shift")),
             shifted.up.eq(self.single),
             to_code.value.eq(shifted.result),
+            to_code.carry.eq(shifted.carry),
             to_code.zero_point.eq(self.zero_point),
             to_code.low.eq(self.low),
             to_code.high.eq(self.high),
@@ -115,17 +133,18 @@ class RequantizeMultiplier(wiring.Component):
         return m
 
 
-def _saturating_shift(m: Module, value: Value, count: Value, unit: int, *, name: str) -> Value:
-    """``saturate(value << unit * count)`` to int32.
+def _saturate(value: Value, width: int) -> Value:
+    """`value` held in `width` bits."""
+    above = value[width - 1 :]
+    extreme = Mux(value[-1], -(1 << width - 1), (1 << width - 1) - 1)
+    return Mux(above.any() & ~above.all(), extreme, value[:width].as_signed())[:width].as_signed()
 
-    A saturated value times a multiplier is far beyond any code, as the exact one is.
-    """
-    shifted = Signal(signed(32), name=f"{name}_shifted")
-    overflows = Signal(name=f"{name}_overflows")
+
+def _saturating_shift(m: Module, value: Value, count: Value, unit: int) -> Value:
+    """``saturate(value << unit * count)`` in the width of `value`."""
+    result = Signal.like(value, name=f"by_{unit}s")
     with m.Switch(count):
         for turns in range(1 << len(count)):
             with m.Case(turns):
-                m.d.comb += shifted.eq(value << unit * turns)
-                lost = value[max(31 - unit * turns, 0) :]
-                m.d.comb += overflows.eq(lost.any() & ~lost.all())
-    return Mux(overflows, Mux(value[-1], -(1 << 31), (1 << 31) - 1), shifted)
+                m.d.comb += result.eq(_saturate(value << unit * turns, len(value)))
+    return result

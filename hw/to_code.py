@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+#: Bits of a value before the zero point. Beyond ±512 none brings it back into int8.
+VALUE_BITS = 10
+
 
 class ToCode(wiring.Component):
-    """``clamp(value + zero_point, low, high)``.
+    """``clamp(value + carry + zero_point, low, high)``.
 
     Members
     -------
-    value : In(signed(width))
+    value : In(signed(VALUE_BITS))
+    carry : In(1)
     zero_point, low, high : In(signed(8))
         Constant while results are on their way.
     code : Out(signed(8))
@@ -21,10 +25,11 @@ class ToCode(wiring.Component):
 
     latency = 2
 
-    def __init__(self, *, width: int):
+    def __init__(self):
         super().__init__(
             {
-                "value": In(signed(width)),
+                "value": In(signed(VALUE_BITS)),
+                "carry": In(1),
                 "zero_point": In(signed(8)),
                 "low": In(signed(8)),
                 "high": In(signed(8)),
@@ -34,13 +39,10 @@ class ToCode(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-
-        # Stage 1: the zero point. Beyond ±512 no zero point brings a value back into int8.
-        narrow = Signal(signed(10))
-        fits = (self.value[9:] == 0) | self.value[9:].all()
-        m.d.comb += narrow.eq(Mux(fits, self.value, Mux(self.value[-1], -512, 511)))
-        moved = Signal(signed(11))
-        m.d.sync += moved.eq(narrow + self.zero_point)
+        # Stage 1: the zero point. The carry rides on the carry input of the sum.
+        moved = Signal(signed(VALUE_BITS + 1))
+        value, zero_point = Cat(1, self.value), Cat(self.carry, self.zero_point)
+        m.d.sync += moved.eq((value.as_signed() + zero_point.as_signed()) >> 1)
 
         # Stage 2: saturate.
         with m.If(moved < self.low):

@@ -13,11 +13,10 @@ _LOW = ("AHOLD", "BHOLD", "CHOLD", "DHOLD", "OHOLDTOP", "OHOLDBOT",
         "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")  # fmt: skip
 
 
-def multipliers(component) -> Module:
-    """Body of `Multipliers` from pairs in SB_MAC16."""
-    m = Module()
-    for first in range(0, component.count, 2):
-        pair = range(first, min(first + 2, component.count))
+def multipliers(m: Module, component, count: int) -> None:
+    """The first `count` of `Multipliers`, pairs in an SB_MAC16."""
+    for first in range(0, count, 2):
+        pair = range(first, min(first + 2, count))
         out = Signal(32, name=f"out_{first}")
         a, b = (
             Cat(*(vector.word_select(i, 8) for i in pair), Const(0, 8 * (2 - len(pair))))
@@ -44,4 +43,3 @@ def multipliers(component) -> Module:
         )
         for place, index in enumerate(pair):
             m.d.comb += component.products.word_select(index, 16).eq(out.word_select(place, 16))
-    return m

@@ -11,11 +11,18 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.primitives import ecp5, ice40
+from weft.hw.primitives import booth, ecp5, ice40
 
 
 class Multipliers(wiring.Component):
     """``products[i] = a[i] * b[i]``, `latency` cycles later. No flow control.
+
+    Parameters
+    ----------
+    count : int
+    tables : int
+        How many of them, the last ones, are made of lookup tables on an FPGA whose multiplier
+        blocks are instantiated.
 
     Members
     -------
@@ -27,17 +34,29 @@ class Multipliers(wiring.Component):
 
     latency = 2
 
-    def __init__(self, *, count: int):
+    def __init__(self, *, count: int, tables: int = 0):
         self.count = count
+        self.tables = tables
         super().__init__({"a": In(8 * count), "b": In(8 * count), "products": Out(16 * count)})
 
     def elaborate(self, platform):
         device = getattr(platform, "device", "")
-        if device.startswith("iCE40UP"):
-            return ice40.multipliers(self)
-        if device.startswith("LFE5"):
-            return ecp5.multipliers(self)
         m = Module()
+        blocks = self.count - self.tables
+        if device.startswith("iCE40UP"):
+            ice40.multipliers(m, self, blocks)
+        elif device.startswith("LFE5"):
+            ecp5.multipliers(m, self, blocks)
+        else:
+            self._plain(m)
+            return m
+        for index in range(blocks, self.count):
+            a, b = (vector.word_select(index, 8).as_signed() for vector in (self.a, self.b))
+            product = booth.multiply(m, a, b, name=f"product_{index}")
+            m.d.comb += self.products.word_select(index, 16).eq(product)
+        return m
+
+    def _plain(self, m: Module) -> None:
         for index in range(self.count):
             a = Signal(signed(8), name=f"a_{index}")
             b = Signal(signed(8), name=f"b_{index}")
@@ -46,4 +65,3 @@ class Multipliers(wiring.Component):
                 b.eq(self.b.word_select(index, 8)),
                 self.products.word_select(index, 16).eq(a * b),
             ]
-        return m

@@ -2,13 +2,12 @@
 
 import pytest
 
-from weft.hw import latency
+from weft.hw import elementwise_lanes, latency
 from weft.hw.accumulate import Accumulator
 from weft.hw.array import Array
 from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config
-from weft.hw.elementwise import Elementwise
 from weft.hw.requantize import Requantize
 from weft.hw.requantize_multiplier import RequantizeMultiplier
 from weft.hw.store import Store
@@ -21,10 +20,11 @@ CONFIGS = [
     Config(rows=4, columns=16, lanes=1),
     Config(rows=2, columns=4, multiplier_bits=31),
     Config(rows=4, columns=2, multiplier_bits=16, elementwise=1),
+    Config(rows=4, columns=3, multiplier_bits=16, elementwise=1),
 ]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}")
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}x{c.lanes}")
 def test_parts(config):
     requantize = RequantizeMultiplier if config.multiplier_bits else Requantize
     assert Bank.latency == latency.BANK
@@ -33,13 +33,13 @@ def test_parts(config):
         "array": Array(config).latency,
         "accumulate": Accumulator.latency,
         "collect": Collect.latency + config.groups - 1,
-        "elementwise": Elementwise.latency if config.elementwise else 0,
+        "elementwise": elementwise_lanes.latency(config) if config.elementwise else 0,
         "requantize": requantize.latency,
         "table": Tables.latency if config.tables else 0,
         "store": Store.latency,
     }
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}")
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}x{c.lanes}")
 def test_drain_is_the_sum(config):
     assert latency.drain(config) == sum(latency.pipeline(config).values()) + 1

@@ -67,18 +67,20 @@ def ice40_model():
     return re.search(r"^module SB_MAC16 .*?^endmodule$", cells.read_text(), re.M | re.S).group()
 
 
+#: Device, how many are made of tables, and the model of its block.
 FORMS = {
-    "generic": ("", lambda: ""),
-    "ice40": ("iCE40UP5K", ice40_model),
-    "ecp5": ("LFE5U-85F", ecp5_model),
+    "generic": ("", 0, lambda: ""),
+    "ice40": ("iCE40UP5K", 0, ice40_model),
+    "ecp5": ("LFE5U-85F", 3, ecp5_model),
+    "tables": ("LFE5U-85F", COUNT, lambda: ""),
 }
 
 
 class For(Multipliers):
     """The form that a platform with `device` gets."""
 
-    def __init__(self, device):
-        super().__init__(count=COUNT)
+    def __init__(self, device, tables):
+        super().__init__(count=COUNT, tables=tables)
         self.device = device
 
     def elaborate(self, platform):
@@ -90,12 +92,13 @@ class For(Multipliers):
     [
         ("generic", "verilator"),
         ("ice40", "verilator"),
+        ("tables", "verilator"),
         # The ECP5 model has a port per bit, which takes Verilator's C++ minutes to compile.
         *((form, "icarus") for form in FORMS),
     ],
 )
 def test_all_products(form, simulator, monkeypatch):
-    device, model = FORMS[form]
+    device, tables, model = FORMS[form]
 
     def with_model(component, *, name):
         text = convert(component, name=name)
@@ -109,7 +112,7 @@ def test_all_products(form, simulator, monkeypatch):
     lanes[:, 1::2] = lanes[::-1, 1::2]
     lanes = np.concatenate([lanes, lanes[:, :1] ^ 0x5A5A], axis=1)
     a, b = (lanes >> 8).astype(np.int8), (lanes & 255).astype(np.int8)
-    seen = blocks.play(For(device), {"a": packed(a), "b": packed(b)}, simulator=simulator)
+    seen = blocks.play(For(device, tables), {"a": packed(a), "b": packed(b)}, simulator=simulator)
     latency = Multipliers.latency
     assert_array_equal(unpacked(seen["products"])[latency:], (a.astype(np.int64) * b)[:-latency])
 

@@ -35,7 +35,7 @@ def multiplier_of(rng, bits, shift):
 
     Small ones make sense only without a left shift, which saturates.
     """
-    special = [0, 1 << bits, 1 << bits - 1, (1 << bits) - 1, *([1] if shift <= 0 else [])]
+    special = [0, 1 << bits, 1 << bits - 3, (1 << bits) - 1, *([1] if shift <= 0 else [])]
     full = rng.integers(1 << bits - 1, 1 << bits)
     return int(rng.choice(special) if rng.random() < 0.3 else full)
 
