@@ -17,6 +17,7 @@ from weft.compiler.passes import Pass
 from weft.compiler.program import Placement, Program
 from weft.compiler.schedule import MAX_DIGITS, Schedule
 from weft.compiler.verify_program import verify
+from weft.compiler.waits import with_waits
 from weft.errors import Problem, UnsupportedError
 from weft.hw.config import MULTIPLIER_BITS, Config, Space
 from weft.hw.isa import Instruction, encode, instruction_words
@@ -186,6 +187,7 @@ class _Plan:
             self.schedule.add(step, self.placements)
             for instruction in self.schedule.instructions[before:]:
                 self._check(step, instruction)
+        self.schedule.instructions = with_waits(self.schedule.instructions, config)
         # The instructions of a pass often have the same problem.
         self.problems = list(dict.fromkeys(self.problems))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from weft.hw.config import Config
-from weft.hw.isa import LOOPS, Instruction, early_words, instruction_words, results
+from weft.hw.isa import LOOPS, Instruction, instruction_words, results
 from weft.hw.latency import drain
 
 #: Cycles from asking for an instruction's last word until its first step is issued.
@@ -35,16 +35,16 @@ def issue_cycles(instruction: Instruction, config: Config) -> int:
 
 
 def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> list[int]:
-    """Cycles per instruction, fetch and drain included; their sum is the core's `cycles`."""
-    words, early = instruction_words(config), early_words(config)
-    settle = drain(config)
+    """Cycles per instruction, what it waits and the last drain included.
+
+    Their sum is the core's `cycles`.
+    """
+    fetch = instruction_words(config) + _BEGIN - 1
     result = []
     for index, instruction in enumerate(instructions):
-        # The first fetch waits for nothing; a later one asks for its late words only when
-        # the results before it have drained.
-        late_from = max(early, settle) if index else early
-        fetch = late_from + words - early + _BEGIN - 1
-        result.append(fetch + issue_cycles(instruction, config))
+        # The first one waits for nothing.
+        start = max(fetch, instruction.wait + 1) if index else fetch
+        result.append(start + issue_cycles(instruction, config))
     if result:
-        result[-1] += settle + 1
+        result[-1] += drain(config, elementwise=bool(instructions[-1].elementwise)) + 1
     return result

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from weft.compiler.program import Placement, Program
+from weft.compiler.waits import least_wait
 from weft.errors import InputError
 from weft.hw.config import Config, Space
 from weft.hw.isa import LOOPS, Instruction, instruction_words, results, widths
@@ -69,10 +71,18 @@ def _faults(program: Program) -> Iterator[str]:
     for index, instruction in enumerate(instructions):
         for fault in _instruction_faults(program, instruction, written):
             yield f"instruction {index} {fault}"
+    yield from _wait_faults(instructions, config)
     for name in program.core_outputs:
         place = program.placements[name]
         if not written[place.base : place.base + place.words].all():
             yield f"output {name} is not written"
+
+
+def _wait_faults(instructions: list[Instruction], config: Config) -> Iterator[str]:
+    for index, (before, instruction) in enumerate(pairwise(instructions), start=1):
+        least = least_wait(before, instruction, config)
+        if instruction.wait < least:
+            yield f"instruction {index} waits {instruction.wait} cycles, and must wait {least}"
 
 
 def _misplaced(program: Program) -> Iterator[str]:

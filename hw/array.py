@@ -71,6 +71,11 @@ class Row(wiring.Component):
         return m
 
 
+def latency(config: Config) -> int:
+    """Cycles from a word to the sums of group 0."""
+    return config.rows - 1 + Row.latency
+
+
 class Array(wiring.Component):
     """Products of activation words with tiles of weights.
 
@@ -109,7 +114,7 @@ class Array(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a word to the sums of group 0."""
-        return self.config.rows - 1 + Row.latency
+        return latency(self.config)
 
     def elaborate(self, platform):
         m = Module()

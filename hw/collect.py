@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
-from weft.hw.decoder import fields_layout
+from weft.hw.decoder import late_layout
 from weft.hw.delay import delay
 from weft.hw.isa import bits
 from weft.hw.step import Next, Pixel
@@ -41,7 +41,7 @@ class Collect(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "fields": In(fields_layout(config)),
+                "fields": In(late_layout(config)),
                 "begin": In(1),
                 "pixel": In(Pixel),
                 "totals": In(config.accumulator_bits * config.columns),

@@ -21,7 +21,8 @@ from weft.hw.config import Config, Space
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
-from weft.hw.latency import drain, pipeline
+from weft.hw.isa import Elementwise as Operation
+from weft.hw.latency import pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, WeightMemory, bank_init
 from weft.hw.ports import LoadWord
 from weft.hw.readback import ReadBack
@@ -76,7 +77,7 @@ class Core(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, images = self.config, self.images
-        m.submodules.decoder = Decoder(config, drain=drain(config))
+        m.submodules.decoder = Decoder(config)
         m.submodules.sequencer = Sequencer(config)
         m.submodules.program = Bank(
             width=32,
@@ -109,8 +110,9 @@ class Core(wiring.Component):
             decoder.read_data.eq(program.read_data),
             decoder.done.eq(sequencer.done),
         ]
-        for part in (sequencer, m.submodules.collect, m.submodules.store):
-            m.d.comb += [part.fields.eq(decoder.fields), part.begin.eq(decoder.begin)]
+        m.d.comb += [sequencer.fields.eq(decoder.fields), sequencer.begin.eq(decoder.begin)]
+        for part in (m.submodules.collect, m.submodules.store):
+            m.d.comb += [part.fields.eq(decoder.late), part.begin.eq(decoder.begin_late)]
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.Elif(self.start):
@@ -121,7 +123,7 @@ class Core(wiring.Component):
         config = self.config
         sequencer, array = m.submodules.sequencer, m.submodules.array
         activation, weight = m.submodules.activation, m.submodules.weight
-        fields = m.submodules.decoder.fields
+        fields, entering = m.submodules.decoder.fields, m.submodules.decoder.entering
         until_word = pipeline(config)["read"]
 
         m.d.comb += activation.read_address.eq(
@@ -129,7 +131,7 @@ class Core(wiring.Component):
         )
         inside = delay(m, sequencer.inside, Bank.latency - 1, name="inside")
         word = Signal(8 * config.rows)
-        fill = Cat(fields.fill for _ in range(config.rows))
+        fill = Cat(entering.fill for _ in range(config.rows))
         m.d.comb += word.eq(Mux(inside, activation.read_data, fill))
         m.d.sync += array.word.eq(word)
         m.d.comb += [
@@ -147,7 +149,7 @@ class Core(wiring.Component):
             with m.If(begin):
                 m.d.sync += last.eq(fields.last_ox)
             m.d.comb += [
-                array.window.eq(fields.window),
+                array.window.eq(entering.window),
                 array.clear.eq(begin),
                 array.last.eq(last),
                 array.valid.eq(delay(m, sequencer.action.valid, until_word, name="window_valid")),
@@ -169,7 +171,7 @@ class Core(wiring.Component):
                 m.d.comb += [
                     accumulator.action.eq(action),
                     accumulator.sum.eq(array.sums.word_select(column, array.width)),
-                    accumulator.peak.eq(m.submodules.decoder.fields.peak),
+                    accumulator.peak.eq(m.submodules.decoder.late.peak),
                 ]
                 totals.append(accumulator.total)
         return Cat(totals)
@@ -180,16 +182,21 @@ class Core(wiring.Component):
         latency = pipeline(config)
         collect, parameter = m.submodules.collect, m.submodules.parameter
         activation, store = m.submodules.activation, m.submodules.store
-        fields = m.submodules.decoder.fields
+        fields = m.submodules.decoder.late
         until_totals = latency["read"] + latency["array"] + latency["accumulate"]
         m.d.comb += [
             collect.pixel.eq(delay(m, m.submodules.sequencer.pixel, until_totals, name="pixel")),
             collect.totals.eq(totals),
-            parameter.read_address.eq(
-                delay(m, collect.parameter_address, latency["elementwise"], name="parameter")
-            ),
         ]
-        values = self._connect_elementwise(m) if config.elementwise else collect.values
+        address, group, values = collect.parameter_address, collect.group, collect.values
+        if config.elementwise:
+            # Only what the units change waits for them.
+            changed = fields.elementwise != Operation.NONE
+            later = latency["elementwise"]
+            address = Mux(changed, delay(m, address, later, name="parameter"), address)
+            group = Mux(changed, delay(m, group, later, name="changed"), group)
+            values = self._connect_elementwise(m)
+        m.d.comb += parameter.read_address.eq(address)
         codes = [
             self._connect_requantizer(
                 m, lane, values.word_select(lane, config.value_bits).as_signed()
@@ -201,9 +208,9 @@ class Core(wiring.Component):
             tables = m.submodules.tables
             m.d.comb += [tables.codes.eq(results), tables.select.eq(fields.table)]
             results = tables.results
-        until_store = latency["elementwise"] + latency["requantize"] + latency["table"]
+        until_store = latency["requantize"] + latency["table"]
         m.d.comb += [
-            store.group.eq(delay(m, collect.group, until_store, name="group")),
+            store.group.eq(delay(m, group, until_store, name="group")),
             store.codes.eq(results),
             activation.store_enable.eq(store.enable),
             activation.store_address.eq(store.address),
@@ -213,7 +220,7 @@ class Core(wiring.Component):
 
     def _connect_elementwise(self, m: Module) -> Value:
         """The elementwise units; the values behind them."""
-        fields, collect = m.submodules.decoder.fields, m.submodules.collect
+        fields, collect = m.submodules.decoder.late, m.submodules.collect
         m.submodules.elementwise = lanes = ElementwiseLanes(self.config)
         names = ["zero_0", "zero_1"]
         if self.config.multiplier_bits:
@@ -229,7 +236,7 @@ class Core(wiring.Component):
     def _connect_requantizer(self, m: Module, lane: int, value: Value) -> Value:
         """A lane's requantizer, with its parameters when the value comes; its code."""
         config = self.config
-        fields, parameter = m.submodules.decoder.fields, m.submodules.parameter
+        fields, parameter = m.submodules.decoder.late, m.submodules.parameter
         width, bits = config.value_bits, config.multiplier_bits
         if bits:
             requantize = RequantizeMultiplier(width=width, multiplier_bits=bits)

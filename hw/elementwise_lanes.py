@@ -14,7 +14,7 @@ from weft.hw.isa import Elementwise as Operation
 
 def latency(config: Config) -> int:
     """Cycles from values to results."""
-    return Elementwise.latency + (2 if config.shared_elementwise else 1)
+    return Elementwise.latency + config.shared_elementwise
 
 
 class ElementwiseLanes(wiring.Component):
@@ -32,7 +32,8 @@ class ElementwiseLanes(wiring.Component):
     operation, zero_0, zero_1, factor, factor_shift, single : In
         As of `Elementwise`.
     results : Out
-        `lanes` values of 32 bits, `latency` cycles later.
+        `lanes` values of 32 bits, `latency` cycles later; without an operation the values
+        themselves, at once.
     """
 
     def __init__(self, config: Config):
@@ -67,10 +68,10 @@ class ElementwiseLanes(wiring.Component):
                 made += [delay(m, result, 1, name=f"first_{lane}"), result]
         else:
             made = [self._unit(m, lane, value) for lane, value in enumerate(values)]
+        untouched = Signal()
+        m.d.sync += untouched.eq(self.operation == Operation.NONE)
         for lane, (value, result) in enumerate(zip(values, made, strict=True)):
-            untouched = delay(m, value, self.latency - 1, name=f"untouched_{lane}")
-            shown = Signal(signed(32), name=f"result_{lane}")
-            m.d.sync += shown.eq(Mux(self.operation == Operation.NONE, untouched, result))
+            shown = Mux(untouched, value, result)
             m.d.comb += self.results.word_select(lane, 32).eq(shown)
         return m
 

@@ -59,15 +59,16 @@ from enum import IntEnum
 import numpy as np
 
 from weft.hw.config import Config
+from weft.hw.latency import longest_drain
 
 #: Loops from the innermost to the outermost.
 LOOPS = ("block", "kx", "ky", "digit", "ox", "oy", "tile")
 
-#: Fields used behind the array: they stay until an instruction's last result is stored.
-LATE = frozenset(
-    ("fill", "parameter", "target", "target_ox", "target_oy", "target_group", "last_group",
-     "zero_point", "low", "high", "peak", "table", "window", "single", "elementwise", "zero_0",
-     "zero_1", "factor", "factor_shift")
+#: Fields used from the array on, when the sequencer may already have the next instruction.
+LATE = (
+    "fill", "window", "parameter", "target", "target_ox", "target_oy", "target_group",
+    "last_group", "zero_point", "low", "high", "peak", "table", "single", "elementwise",
+    "zero_0", "zero_1", "factor", "factor_shift",
 )  # fmt: skip
 
 #: Width of the fields that say where a window yields a result.
@@ -140,6 +141,9 @@ class Instruction:
         Zero points of its operands.
     factor, factor_shift : int
         Scale of its second operand: ``factor / 2**config.multiplier_bits / 2**factor_shift``.
+    wait : int
+        Cycles from the last step of the instruction before to the start of this one at least:
+        so many that what is read has been stored (`weft.compiler.waits`).
     end : int
         1 in a program's last instruction.
     """
@@ -194,6 +198,7 @@ class Instruction:
     zero_1: int = 0
     factor: int = 0
     factor_shift: int = 0
+    wait: int = 0
     end: int = 0
 
 
@@ -251,6 +256,7 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
         for name in ("skip_y", "skip_x", "every_y", "every_x"):
             result[name] = (_WINDOW_BITS, False)
     result["table"] = (bits(config.tables + 1), False)
+    result["wait"] = (bits(longest_drain(config) + 1), False)
     result.update(_requantizer_widths(config))
     return result
 
@@ -271,36 +277,26 @@ def _requantizer_widths(config: Config) -> dict[str, tuple[int, bool]]:
 
 
 def layout(config: Config) -> list[Field]:
-    """Places every field in 32-bit words, none across two, widest first.
-
-    Fields in `LATE` come after all others: the pipeline still needs their old values while
-    the last results of an instruction drain, and the others are fetched meanwhile.
-    """
+    """Places every field in 32-bit words, none across two, widest first."""
     sizes = widths(config)
     used: list[int] = []
     result = []
-    for late in (False, True):
-        names = [name for name in FIELDS if name in sizes and (name in LATE) is late]
-        start = len(used)
-        for name in sorted(names, key=lambda name: -sizes[name][0]):
-            width, signed = sizes[name]
-            fits = (i for i in range(start, len(used)) if used[i] + width <= 32)
-            word = next(fits, len(used))
-            if word == len(used):
-                used.append(0)
-            result.append(Field(name, word, used[word], width, signed))
-            used[word] += width
+    for name in sorted(
+        (name for name in FIELDS if name in sizes), key=lambda name: -sizes[name][0]
+    ):
+        width, signed = sizes[name]
+        fits = (i for i in range(len(used)) if used[i] + width <= 32)
+        word = next(fits, len(used))
+        if word == len(used):
+            used.append(0)
+        result.append(Field(name, word, used[word], width, signed))
+        used[word] += width
     return result
 
 
 def instruction_words(config: Config) -> int:
     """32-bit words that one instruction takes."""
     return 1 + max(field.word for field in layout(config))
-
-
-def early_words(config: Config) -> int:
-    """How many of them may be replaced while the last instruction's results drain."""
-    return min(field.word for field in layout(config) if field.name in LATE)
 
 
 def encode(instruction: Instruction, config: Config) -> np.ndarray:

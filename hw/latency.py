@@ -31,10 +31,25 @@ def pipeline(config: Config) -> dict[str, int]:
 
 
 def _elementwise(config: Config) -> int:
-    """Operands, their product and its shift, the sum, the choice; and the other lane's turn."""
-    return MULTIPLY + ROUNDING_SHIFT + 3 + config.shared_elementwise
+    """Operands, their product and its shift, and the sum; and the other lane's turn."""
+    return MULTIPLY + ROUNDING_SHIFT + 2 + config.shared_elementwise
 
 
-def drain(config: Config) -> int:
-    """Cycles from the issue of an instruction's last step until its result can be read."""
-    return sum(pipeline(config).values()) + 1
+def until_sums(config: Config) -> int:
+    """Cycles from the issue of a step until its sums leave the array."""
+    parts = pipeline(config)
+    return parts["read"] + parts["array"]
+
+
+def drain(config: Config, *, elementwise: bool) -> int:
+    """Cycles from the issue of an instruction's last step until its result can be read.
+
+    Only what the elementwise units change goes through them.
+    """
+    parts = pipeline(config)
+    return sum(parts.values()) - (0 if elementwise else parts["elementwise"]) + 1
+
+
+def longest_drain(config: Config) -> int:
+    """The same for any instruction."""
+    return drain(config, elementwise=bool(config.elementwise))

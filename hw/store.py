@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.collect import Group
 from weft.hw.config import Config
-from weft.hw.decoder import fields_layout
+from weft.hw.decoder import late_layout
 from weft.hw.isa import bits
 from weft.hw.step import Next
 
@@ -33,7 +33,7 @@ class Store(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "fields": In(fields_layout(config)),
+                "fields": In(late_layout(config)),
                 "begin": In(1),
                 "group": In(Group),
                 "codes": In(8 * config.lanes),

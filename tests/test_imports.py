@@ -17,7 +17,7 @@ RULES = {
     "hw": ["weft.errors", "amaranth", "numpy"],
     # What the compiler shares with the gateware is plain data: it needs no Amaranth.
     "hw/config.py": ["weft.errors"],
-    "hw/isa.py": ["weft.hw.config", "numpy"],
+    "hw/isa.py": ["weft.hw.config", "weft.hw.latency", "numpy"],
     "hw/latency.py": ["weft.hw.config"],
     "sim": ["weft.errors", "weft.compiler", "weft.hw",
             "amaranth", "cocotb", "cocotb_tools", "numpy", "platformdirs"],
@@ -28,7 +28,7 @@ RULES = {
                "serial"],
     "examples": ["weft.errors", "numpy", "onnx", "sklearn", "torch"],
     "weft": ["weft.boards", "weft.compiler", "weft.examples", "weft.hw", "weft.sim",
-             "click", "numpy", "rich"],
+             "click", "jinja2", "matplotlib", "numpy", "rich"],
     "weft/errors.py": [],
 }  # fmt: skip
 

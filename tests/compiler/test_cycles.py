@@ -45,13 +45,24 @@ def test_nothing_takes_no_time():
 
 
 def test_fetch_and_drain_come_on_top():
+    fetch, settle = instruction_words(CONFIG), drain(CONFIG, elementwise=False)
     alone = instruction_cycles([Instruction()], CONFIG)[0]
-    assert alone > instruction_words(CONFIG) + drain(CONFIG)
+    assert alone > fetch + settle
     three = instruction_cycles([Instruction()] * 3, CONFIG)
-    assert three[1] > drain(CONFIG)
-    assert three[2] == three[1] + drain(CONFIG) + 1
-    # The first one does not wait for anything before it.
-    assert three[0] <= three[1]
+    assert fetch < three[0] == three[1] < alone
+    assert three[2] == three[1] + settle + 1
+
+
+def test_waiting_takes_the_place_of_fetching():
+    times = [
+        instruction_cycles([Instruction(), Instruction(wait=wait)], CONFIG)[1] for wait in range(60)
+    ]
+    fetch = times[0]
+    assert times == [max(fetch, times[59] - 59 + wait) for wait in range(60)]
+    # The first one waits for nothing.
+    assert instruction_cycles([Instruction(wait=40)], CONFIG) == instruction_cycles(
+        [Instruction()], CONFIG
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -6,7 +6,7 @@ from blocks import play
 
 from weft.hw.collect import Collect, Group
 from weft.hw.config import Config
-from weft.hw.decoder import fields_layout
+from weft.hw.decoder import late_layout
 from weft.hw.step import Next, Pixel
 
 CASES = [  # columns, lanes, simulator
@@ -39,7 +39,7 @@ def test_groups(columns, lanes, simulator, seed):
     rng = np.random.default_rng(seed)
     config = Config(rows=lanes, columns=columns, lanes=lanes, accumulator_bits=WIDTH)
     groups = config.groups
-    layout = fields_layout(config)
+    layout = late_layout(config)
     stimulus = {"fields": [], "begin": [], "pixel": [], "totals": []}
     expected = {}  # cycle of a group's totals -> address, flags, values
 

@@ -1,5 +1,7 @@
 """The decoder: programs fetched, begun and ended, and fields that stay while results drain."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module
@@ -9,22 +11,24 @@ from amaranth.sim import Simulator
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
-from weft.hw.decoder import Decoder, fields_layout
-from weft.hw.isa import LATE, Instruction, encode, instruction_words, layout
+from weft.hw.decoder import Decoder, fields_layout, late_layout
+from weft.hw.isa import Instruction, encode, instruction_words, layout
+from weft.hw.latency import drain, until_sums
 
 CONFIGS = [
     Config(rows=4, columns=4, activation_depth=300),
     Config(rows=1, columns=1, activation_depth=3, weight_depth=2, parameter_depth=2, tables=0),
+    Config(rows=4, columns=2, multiplier_bits=31, elementwise=1),
 ]
 
 
 class WithMemory(wiring.Component):
     """A decoder with its program memory."""
 
-    def __init__(self, config, drain, image):
+    def __init__(self, config, image):
         self.config = config
         self.image = image
-        self.decoder = Decoder(config, drain=drain)
+        self.decoder = Decoder(config)
         super().__init__({"start": In(1), "done": In(1), "busy": Out(1), "begin": Out(1)})
 
     def elaborate(self, platform):
@@ -50,16 +54,18 @@ def random_instruction(rng, config, *, end):
     return Instruction(**{**values, "end": int(end)})
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=["4x4", "1x1"])
-@pytest.mark.parametrize("drain", [1, 5, 40])
-@pytest.mark.parametrize("seed", range(2))
-def test_programs(config, drain, seed):
+@pytest.mark.parametrize("config", CONFIGS, ids=["4x4", "1x1", "elementwise"])
+@pytest.mark.parametrize("seed", range(6))
+def test_programs(config, seed):
+    print("seed", seed)
     rng = np.random.default_rng(seed)
     count = int(rng.integers(2, 7))
     program = [random_instruction(rng, config, end=i == count - 1) for i in range(count)]
+    # The late fields have been taken over before they change again.
+    program = [replace(ins, wait=max(ins.wait, until_sums(config))) for ins in program]
     # Words of no instruction behind the end: they must not be run.
     words = [*(encode(ins, config) for ins in program), rng.integers(0, 1 << 32, 40)]
-    dut = WithMemory(config, drain, np.concatenate(words).tolist())
+    dut = WithMemory(config, np.concatenate(words).tolist())
     runs = int(rng.integers(2, 4))
     trace = play(dut, rng, runs)
 
@@ -68,26 +74,37 @@ def test_programs(config, drain, seed):
     begins = [t for t, cycle in enumerate(trace) if cycle["begin"]]
     assert [trace[t]["fields"] for t in begins] == wanted * runs
 
-    # All fields until two cycles after `done`, the late ones until the results are stored.
     dones = [t for t, cycle in enumerate(trace) if cycle["done"]]
     assert len(dones) == len(begins)
-    late = [i for i, name in enumerate(names) if name in LATE]
+    late_names = list(late_layout(config).members)
+    late = [tuple(getattr(ins, name) for name in late_names) for ins in program]
     for index, (begin, done) in enumerate(zip(begins, dones, strict=True)):
+        # All fields until two cycles after `done`.
         fields = wanted[index % count]
         assert {cycle["fields"] for cycle in trace[begin : done + 3]} == {fields}
-        kept = {tuple(cycle["fields"][i] for i in late) for cycle in trace[begin : done + drain]}
-        assert kept == {tuple(fields[i] for i in late)}
-        # The next one is there soon, and never before the results are.
-        if fields[names.index("end")] == 0:
-            assert drain < begins[index + 1] - done <= drain + instruction_words(config) + 8
+        # The late ones with the first step, from stage to stage, until the next one's.
+        ends = begins[index + 1] if index + 1 < len(begins) else len(trace) - until_sums(config) - 2
+        kept = late[index % count]
+        assert {cycle["entering"] for cycle in trace[begin + 1 : ends + 1]} == {kept}
+        arrive = until_sums(config) + 1
+        assert {cycle["late"] for cycle in trace[begin + arrive : ends + arrive]} == {kept}
+        assert trace[begin + arrive]["begin_late"]
+        if program[index % count].end:
+            continue
+        # The next one is there as soon as it may and has been fetched.
+        wait = program[(index + 1) % count].wait
+        apart = begins[index + 1] - done
+        assert wait < apart <= max(wait + 1, instruction_words(config) + 8)
 
-    # Busy from the cycle after `start` until `drain` cycles after the last `done`.
+    # Busy from the cycle after `start` until the results of the last one are stored.
     busy = [t for t, cycle in enumerate(trace) if cycle["busy"]]
+    settle = drain(config, elementwise=bool(program[-1].elementwise))
     expected = []
     for run in range(runs):
         start = max(t for t in range(begins[run * count]) if trace[t]["start"] == "accepted")
-        expected += range(start + 1, dones[run * count + count - 1] + drain + 2)
+        expected += range(start + 1, dones[run * count + count - 1] + settle + 2)
     assert busy == expected
+    assert sum(cycle["begin_late"] for cycle in trace) == len(begins)
 
 
 def play(dut, rng, runs):
@@ -96,12 +113,13 @@ def play(dut, rng, runs):
     trace = []
 
     async def bench(ctx):
-        left, idle, done_at = runs, 3, None
+        left, idle, done_at = runs, 60, None
         names = [field.name for field in layout(dut.config)]
+        late_names = list(late_layout(dut.config).members)
         while left or idle:
             busy = ctx.get(dut.busy)
             if not busy:
-                idle = idle - 1 if not left else 3
+                idle = idle - 1 if not left else 60
             start = bool(rng.random() < 0.2) and bool(busy or left)
             ctx.set(dut.start, start)
             left -= start and not busy
@@ -115,7 +133,10 @@ def play(dut, rng, runs):
                     "busy": busy,
                     "begin": begin,
                     "done": done_at == len(trace),
+                    "begin_late": ctx.get(decoder.begin_late),
                     "fields": tuple(ctx.get(decoder.fields[name]) for name in names),
+                    "entering": tuple(ctx.get(decoder.entering[name]) for name in late_names),
+                    "late": tuple(ctx.get(decoder.late[name]) for name in late_names),
                 }
             )
             await ctx.tick()

@@ -47,9 +47,12 @@ def test_lanes(array, operation):
         Operation.SUBTRACT: (d0 - d1) << 19,
         Operation.MULTIPLY: d0 * d1,
     }[operation]
-    shown = np.array([unpacked(value, lanes) for value in seen[unit.latency :]])
+    shown = np.array([unpacked(value, lanes) for value in seen])
+    if operation == Operation.NONE:  # around the units
+        assert_array_equal(shown[1:], values[1:])
+        return
     there = valid[: -unit.latency].astype(bool)
-    assert_array_equal(shown[there], expected[: -unit.latency][there])
+    assert_array_equal(shown[unit.latency :][there], expected[: -unit.latency][there])
 
 
 def packed(row):

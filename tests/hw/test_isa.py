@@ -11,7 +11,6 @@ from weft.hw.isa import (
     Instruction,
     bits,
     decode,
-    early_words,
     encode,
     instruction_words,
     layout,
@@ -69,9 +68,8 @@ def test_layout(seed):
         assert field.offset + field.width <= 32
         taken[field.word, field.offset : field.offset + field.width] += 1
     assert taken.max() == 1
-    early = early_words(config)
-    assert {f.name for f in placed if f.word >= early} == LATE & widths(config).keys()
-    assert 0 < early < instruction_words(config)
+    # Widest first leaves few bits free.
+    assert taken.sum() > 20 * instruction_words(config)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -124,7 +122,7 @@ def test_field_that_the_configuration_has_not(name):
 def test_every_field_is_placed_where_all_is_there():
     config = Config(rows=12, columns=4, window=3, multiplier_bits=31, elementwise=1)
     assert {f.name for f in layout(config)} == {f.name for f in fields(Instruction)}
-    assert {f.name for f in fields(Instruction)} > LATE
+    assert {f.name for f in fields(Instruction)} > set(LATE)
 
 
 @pytest.mark.parametrize(

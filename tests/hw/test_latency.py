@@ -2,9 +2,8 @@
 
 import pytest
 
-from weft.hw import elementwise_lanes, latency
+from weft.hw import array, elementwise_lanes, latency
 from weft.hw.accumulate import Accumulator
-from weft.hw.array import Array
 from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config
@@ -30,7 +29,7 @@ def test_parts(config):
     assert Bank.latency == latency.BANK
     assert latency.pipeline(config) == {
         "read": Bank.latency + 1,  # and the register that fills in the padding
-        "array": Array(config).latency,
+        "array": array.latency(config),
         "accumulate": Accumulator.latency,
         "collect": Collect.latency + config.groups - 1,
         "elementwise": elementwise_lanes.latency(config) if config.elementwise else 0,
@@ -42,4 +41,10 @@ def test_parts(config):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}x{c.lanes}")
 def test_drain_is_the_sum(config):
-    assert latency.drain(config) == sum(latency.pipeline(config).values()) + 1
+    parts = latency.pipeline(config)
+    around = sum(cycles for part, cycles in parts.items() if part != "elementwise")
+    assert latency.drain(config, elementwise=False) == around + 1
+    if config.elementwise:
+        assert latency.longest_drain(config) == sum(parts.values()) + 1
+    else:
+        assert latency.longest_drain(config) == around + 1

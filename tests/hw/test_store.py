@@ -6,7 +6,7 @@ from blocks import play
 
 from weft.hw.collect import Group
 from weft.hw.config import Config
-from weft.hw.decoder import fields_layout
+from weft.hw.decoder import late_layout
 from weft.hw.step import Next
 from weft.hw.store import Store
 
@@ -27,7 +27,7 @@ DEPTH = 64
 def test_writes(rows, columns, lanes, simulator, seed):
     rng = np.random.default_rng(seed)
     config = Config(rows=rows, columns=columns, lanes=lanes, activation_depth=DEPTH)
-    layout = fields_layout(config)
+    layout = late_layout(config)
     stimulus = {"fields": [], "begin": [], "group": [], "codes": []}
     expected = [None]
 
@@ -51,7 +51,6 @@ def test_writes(rows, columns, lanes, simulator, seed):
                 "target_oy": along_y,
                 "target_group": target_group,
                 "last_group": last_group,
-                "source": int(rng.integers(DEPTH)),
             }
         ).as_bits()
         cycle(fields, begin=1)
