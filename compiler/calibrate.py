@@ -17,7 +17,7 @@ from weft.compiler.calibrate_limits import Fractions, apply_limits
 from weft.compiler.calibration_samples import Samples, Source, open_samples
 from weft.compiler.calibrators import Calibrator, Collector, parse_calibrator
 from weft.compiler.collect_range import RangeCollector
-from weft.compiler.fixed_point import fraction_bits, power_of_two
+from weft.compiler.fixed_point import FRACTION_LIMITS, fraction_bits, power_of_two
 from weft.compiler.float_graph import FloatGraph, Scale
 from weft.compiler.float_run import FloatRunner, Model, Progress, tensors_of, title_of
 from weft.compiler.quantize_fuse import MOVES, FusedNode, fuse, tensor_names
@@ -38,6 +38,8 @@ def calibrate(
     data: Source | Samples,
     method: str | Calibrator = "minmax",
     progress: Progress | None = None,
+    *,
+    zero_points: bool = False,
 ) -> dict[str, Scale]:
     """Scale of every activation that remains in the integer graph, by name.
 
@@ -53,13 +55,15 @@ def calibrate(
         NAME or NAME:PARAMETER, one of CALIBRATORS.
     progress : callable, optional
         Called with (samples done, samples in all).
+    zero_points : bool
+        As in `choose_scales`.
     """
     calibrator = parse_calibrator(method)
     derived = _derived(fuse(graph))
     names = [name for name in kept_tensors(graph) if name not in derived]
     names = [name for name in names if name not in graph.scales]
     collectors = collect(model, graph, data, names, kind=calibrator.collector, progress=progress)
-    return choose_scales(graph, collectors, calibrator)
+    return choose_scales(graph, collectors, calibrator, zero_points=zero_points)
 
 
 def kept_tensors(graph: FloatGraph) -> list[str]:
@@ -120,9 +124,20 @@ def merge(parts: Iterable[Mapping[str, AnyCollector]]) -> dict[str, AnyCollector
 
 
 def choose_scales(
-    graph: FloatGraph, collectors: Mapping[str, Collector], method: str | Calibrator = "minmax"
+    graph: FloatGraph,
+    collectors: Mapping[str, Collector],
+    method: str | Calibrator = "minmax",
+    *,
+    zero_points: bool = False,
 ) -> dict[str, Scale]:
-    """Scales from what the collectors saw, such that every node can compute with them."""
+    """Scales from what the collectors saw, such that every node can compute with them.
+
+    Parameters
+    ----------
+    zero_points : bool
+        Give tensors that are never negative an unsigned type, with zero point -128, where the
+        nodes around them can compute with it by shifts: one more fraction bit for the same range.
+    """
     calibrator = parse_calibrator(method)
     nodes = fuse(graph)
     result = dict(graph.scales)
@@ -137,6 +152,8 @@ def choose_scales(
     fractions = Fractions(nodes, names, fixed)
     bounded = {fused.node.output for fused in nodes if _is_bounded(fused)}
     derived = _derived(nodes)
+    barred = _signed(nodes) if zero_points else set(names)
+    unsigned: set[str] = set()
     for members in fractions.groups():
         # What a move makes was counted before it.
         merged = _merged(
@@ -148,10 +165,28 @@ def choose_scales(
         seen = _range(merged)
         if bounded.intersection(members) and seen.low >= -1 and seen.high <= 1:
             fraction = max(fraction, 7)
+        if seen.low >= 0 and barred.isdisjoint(members):
+            unsigned.update(members)
+            fraction = min(fraction + 1, FRACTION_LIMITS[1])
         fractions.set(members[0], fraction)
     apply_limits(nodes, fractions)
-    result.update({name: power_of_two(fractions[name]) for name in fractions.free()})
+    result.update(
+        {
+            name: power_of_two(fractions[name], -128 if name in unsigned else 0)
+            for name in fractions.free()
+        }
+    )
     return result
+
+
+def _signed(nodes: list[FusedNode]) -> set[str]:
+    """Tensors that nodes meet which work on codes as they are, and change their scale."""
+    return {
+        name
+        for fused in nodes
+        if fused.node.op in ("AveragePool", "Concat")
+        for name in (*fused.node.inputs, fused.node.output)
+    }
 
 
 def _pad_values(nodes: list[FusedNode], members: list[str]) -> list[float]:

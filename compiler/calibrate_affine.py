@@ -19,6 +19,9 @@ from weft.compiler.quantize_fuse import MOVES, FusedNode, fuse, tensor_names
 #: TFLite's output of SOFTMAX: probabilities from 0 to 255/256.
 _SOFTMAX = Scale(np.array(1 / 256), np.array(-128))
 
+#: Values of an average from which its own range counts.
+ENOUGH_AVERAGES = 10_000
+
 #: Scales of tensors that are nearly or always zero.
 _SMALLEST, _OF_ZERO = 2.0**-40, 1.0
 
@@ -29,7 +32,8 @@ def choose_affine_scales(
     """Scale and zero point of every activation that remains in the integer graph, by name.
 
     What a move makes has its input's scale, and all inputs of a Concat have its output's: the
-    range is that of all together. Scales that the file gives are kept.
+    range is that of all together. So has an average of which few values were seen, because the
+    largest of these is no bound for others. Scales that the file gives are kept.
 
     Parameters
     ----------
@@ -42,7 +46,7 @@ def choose_affine_scales(
     for fused in nodes:
         if fused.node.op == "Softmax":
             result.setdefault(fused.node.output, _SOFTMAX)
-    for members in _groups(graph, nodes):
+    for members in _groups(graph, nodes, _few_averages(nodes, collectors)):
         given = [result[name] for name in members if name in result]
         if given:
             scale = given[0]
@@ -65,12 +69,23 @@ def affine_scale(low: float, high: float) -> Scale:
     return Scale(np.array(scale), np.array(point))
 
 
-def _groups(graph: FloatGraph, nodes: list[FusedNode]) -> list[list[str]]:
+def _few_averages(nodes: list[FusedNode], collectors: Mapping[str, Collector]) -> set[str]:
+    """Averages of which calibration saw too few to know their range."""
+    return {
+        fused.node.output
+        for fused in nodes
+        if fused.node.op == "AveragePool"
+        and fused.node.output in collectors
+        and _range(collectors[fused.node.output]).count < ENOUGH_AVERAGES
+    }
+
+
+def _groups(graph: FloatGraph, nodes: list[FusedNode], few: set[str]) -> list[list[str]]:
     """Tensors that share a scale."""
     names = tensor_names(graph, nodes)
     group = {name: [name] for name in names}
     for fused in nodes:
-        if fused.node.op not in (*MOVES, "Concat"):
+        if fused.node.op not in (*MOVES, "Concat") and fused.node.output not in few:
             continue
         for name in fused.node.inputs:
             one, two = group[fused.node.output], group[name]

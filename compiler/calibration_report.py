@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from weft.compiler.calibrate_types import BIAS, WEIGHTED, WEIGHTS
 from weft.compiler.collect_bits import LOWEST_POWER, BitCollector, Shares
-from weft.compiler.fixed_point import FixedType, fraction_bits, round_half_away
+from weft.compiler.fixed_point import FixedType, fraction_bits
 from weft.compiler.float_graph import FloatGraph, FloatNode
 from weft.compiler.network import Conv2D, FullyConnected, Network
 from weft.compiler.quantize_fuse import fuse, memory_of
+from weft.compiler.weight_statistics import Statistics, weight_hints, weight_statistics
 
 Kind = Literal["activation", "weights", "bias"]
 
@@ -42,6 +43,10 @@ class TensorReport:
         Signal-to-quantisation-noise ratio in dB; infinite where every value holds.
     fixed : bool
         Whether the user fixed its type.
+    statistics : Statistics or None
+        Of weights.
+    hints : tuple of str
+        Sentences about what the statistics foretell.
     """
 
     name: str
@@ -53,15 +58,17 @@ class TensorReport:
     shares: Shares | None
     sqnr: float | None
     fixed: bool = False
+    statistics: Statistics | None = None
+    hints: tuple[str, ...] = ()
 
     @property
     def types(self) -> tuple[FixedType, ...]:
-        """Fixed-point types for `scales`; none where one is no power of two, or shifted."""
+        """Fixed-point types for `scales`; none where one is no power of two, or zero elsewhere."""
         fractions = [fraction_bits(scale) for scale in self.scales]
         known = [fraction for fraction in fractions if fraction is not None]
-        if self.zero_point or len(known) < len(fractions):
+        if self.zero_point not in (0, -128) or len(known) < len(fractions):
             return ()
-        return tuple(FixedType(fraction, self.bits) for fraction in known)
+        return tuple(FixedType(fraction, self.bits, not self.zero_point) for fraction in known)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dumps``; an infinite ratio is None beside shares of 0."""
@@ -77,6 +84,9 @@ class TensorReport:
         ):
             result[key] = (texts[0] if single else texts) if texts else None
         result["fixed"] = self.fixed
+        result["hints"] = list(self.hints)
+        if self.statistics:
+            result["statistics"] = self.statistics.to_json()
         if self.seen and self.shares and self.sqnr is not None:
             result.update(
                 low=self.seen.range.low,
@@ -103,6 +113,15 @@ def bits_json(seen: BitCollector) -> dict[str, Any]:
         "positive": positive[first:last].tolist(),
         "negative": negative[first:last].tolist(),
         "zeros": seen.zeros,
+    }
+
+
+def ranges_of(reports: Iterable[TensorReport]) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of every activation that calibration looked at."""
+    return {
+        each.name: (each.seen.range.low, each.seen.range.high)
+        for each in reports
+        if each.kind == "activation" and each.seen is not None
     }
 
 
@@ -146,23 +165,33 @@ def _constants(graph: FloatGraph, network: Network) -> Iterator[TensorReport]:
         node = fused.node
         if node.op not in WEIGHTED or node.name not in made:
             continue
-        weights = _weight_scales(network, made[node.name])
-        bias = weights * network.tensors[made[node.name].inputs[0]].scale
-        yield _constant(node, "weights", weights, 8)
-        yield _constant(node, "bias", bias, 32)
+        integers = made[node.name]
+        weights = channel_scales(network, integers)
+        bias = weights * network.tensors[integers.inputs[0]].scale
+        yield _with_statistics(_constant(node, "weights", weights, integers.weights, 8), node)
+        yield _constant(node, "bias", bias, integers.bias, 32)
+
+
+def _with_statistics(report: TensorReport, node: FloatNode) -> TensorReport:
+    found = weight_statistics(node.constants["weights"])
+    hints = weight_hints(found, per_channel=len(report.scales) > 1)
+    return replace(report, statistics=found, hints=hints)
 
 
 def _constant(
-    node: FloatNode, kind: Literal["weights", "bias"], scales: np.ndarray, bits: int
+    node: FloatNode,
+    kind: Literal["weights", "bias"],
+    scales: np.ndarray,
+    codes: np.ndarray,
+    bits: int,
 ) -> TensorReport:
     values = node.constants[kind].reshape(len(scales), -1)
     seen, steps = BitCollector(), BitCollector()
     seen.update(values)
     # In steps of their channel all channels have the scale 1, and no bit is lost by that.
     steps.update(values / scales[:, None])
-    half = 2.0 ** (bits - 1)
-    held = np.clip(round_half_away(values / scales[:, None]), -half, half - 1)
-    noise = float(((values - held * scales[:, None]) ** 2).sum())
+    held = codes.reshape(values.shape).astype(np.float64) * scales[:, None]
+    noise = float(((values - held) ** 2).sum())
     signal = float((values**2).sum())
     same = (scales == scales[0]).all()
     return TensorReport(
@@ -174,8 +203,8 @@ def _constant(
     )  # fmt: skip
 
 
-def _weight_scales(network: Network, node: Conv2D | FullyConnected) -> np.ndarray:
-    """Scale of each output channel, as the requantizer has it: input x weights / output."""
+def channel_scales(network: Network, node: Conv2D | FullyConnected) -> np.ndarray:
+    """Scale of each output channel's weights: the requantizer has input x weights / output."""
     given, output = (network.tensors[name].scale for name in (node.inputs[0], node.output))
     requantize = node.requantize
     shift = np.broadcast_to(requantize.shift, len(node.bias)).astype(np.float64)

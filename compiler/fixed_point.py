@@ -24,7 +24,7 @@ FRACTION_OF_ZERO = 7
 
 @dataclass(frozen=True)
 class FixedType:
-    """A signed fixed-point type, in the notations people know.
+    """A fixed-point type, in the notations people know.
 
     Parameters
     ----------
@@ -32,23 +32,30 @@ class FixedType:
         Fraction bits: the scale is ``2**-fraction``.
     bits : int
         All bits, the sign included.
+    signed : bool
+        Otherwise it has no sign bit: codes are stored with zero point -128.
     """
 
     fraction: int
     bits: int = 8
+    signed: bool = True
 
     @property
     def q(self) -> str:
-        """Texas Instruments' Qm.n: m bits before the point without the sign, n behind."""
-        return f"Q{self.bits - 1 - self.fraction}.{self.fraction}"
+        """Texas Instruments' Qm.n: m bits before the point without the sign, n behind.
+
+        UQm.n has no sign.
+        """
+        name = "Q" if self.signed else "UQ"
+        return f"{name}{self.bits - self.signed - self.fraction}.{self.fraction}"
 
     @property
     def sfix(self) -> str:
-        """MATLAB's name: sfix8_En3 has scale 2^-3, sfix8_E2 has scale 2^2."""
+        """MATLAB's name: sfix8_En3 has scale 2^-3, sfix8_E2 has scale 2^2; ufix8 is unsigned."""
+        name = f"{'s' if self.signed else 'u'}fix{self.bits}"
         if self.fraction == 0:
-            return f"sfix{self.bits}"
-        sign = "n" if self.fraction > 0 else ""
-        return f"sfix{self.bits}_E{sign}{abs(self.fraction)}"
+            return name
+        return f"{name}_E{'n' if self.fraction > 0 else ''}{abs(self.fraction)}"
 
     @property
     def power(self) -> str:
@@ -81,6 +88,11 @@ def parse_type(text: str) -> FixedType:
                 f"type {text!r} has 9 bits, because Qm.n leaves the sign out; write "
                 f"{FixedType(fraction).q} for 8 bits with {fraction} behind the point"
             )
+    elif re.fullmatch(r"[Uu]Q.*|ufix.*", plain):
+        raise InputError(
+            f"type {text!r} is unsigned, and types are fixed as signed ones; write it as Q4.3, or "
+            "leave it to --zero-points"
+        )
     elif match := re.fullmatch(r"sfix(\d{1,3})(?:_E(n?)(\d{1,3}))?", plain):
         bits, fraction = int(match[1]), int(match[3] or 0) * (1 if match[2] else -1)
     elif match := re.fullmatch(r"(?:scale\s+)?2(?:\^|\*\*)([+-]?\d{1,3})", plain):
@@ -144,9 +156,9 @@ def absmax_fraction(low: float, high: float) -> int:
     return _within_limits(1 - exponent if mantissa == 0.5 else -exponent)
 
 
-def power_of_two(fraction: int) -> Scale:
-    """Scale with `fraction` fraction bits and zero point 0."""
-    return Scale(np.array(2.0**-fraction), np.zeros((), np.int64))
+def power_of_two(fraction: int, zero_point: int = 0) -> Scale:
+    """Scale with `fraction` fraction bits."""
+    return Scale(np.array(2.0**-fraction), np.array(zero_point, np.int64))
 
 
 def fraction_bits(scale: float) -> int | None:

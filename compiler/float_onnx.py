@@ -23,7 +23,7 @@ IR_VERSION = 8
 BATCH = "N"
 
 
-def float_onnx(graph: FloatGraph, name: str = "") -> onnx.ModelProto:
+def float_onnx(graph: FloatGraph, name: str = "", *, through: bool = False) -> onnx.ModelProto:
     """`graph` as a float32 ONNX model whose tensors have the graph's names.
 
     Inputs and outputs have an open batch axis and otherwise the file's shape.
@@ -33,9 +33,12 @@ def float_onnx(graph: FloatGraph, name: str = "") -> onnx.ModelProto:
     graph : FloatGraph
     name : str
         What messages call it; by default the graph's name.
+    through : bool
+        Have nodes read tensors as they are in the file's layout, so that another value put
+        there reaches everything behind it.
     """
     return helper.make_model(
-        _Writer(graph).write(name or graph.name or "model"),
+        _Writer(graph, through).write(name or graph.name or "model"),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="weft",
@@ -49,8 +52,9 @@ class _Writer:
     file's layout, which ONNX Runtime leaves out where nobody asks for it.
     """
 
-    def __init__(self, graph: FloatGraph):
+    def __init__(self, graph: FloatGraph, through: bool):
         self.graph = graph
+        self.through = through
         self.builder = QdqBuilder(set(graph.tensors))
         self.images: dict[str, str] = {}
 
@@ -143,6 +147,8 @@ class _Writer:
                 self.builder.node(op, inputs, image, node.name, **attributes)
         self.images[name] = image
         self._show(self.graph.tensors[name], image)
+        if self.through:
+            self._read(self.graph.tensors[name])
 
     def _plain(self, node: FloatNode) -> tuple[str, list[str], dict[str, Any]]:
         """Operator, further inputs and attributes of a node on (N, C, H, W)."""

@@ -16,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from weft.compiler import network as integer
+from weft.compiler.calibration_record import CalibrationRecord, write_record
 from weft.compiler.qdq_builder import QdqBuilder
 from weft.compiler.qdq_scales import weight_scales
 from weft.compiler.qdq_views import channels_first, inverse
@@ -29,9 +30,14 @@ IR_VERSION = 8
 BATCH = "N"
 
 
-def write_qdq(network: integer.Network, path: str | Path) -> None:
-    """Save `network` as a QDQ ONNX file; the same network gives the same bytes."""
-    data = qdq_model(network).SerializeToString(deterministic=True)
+def write_qdq(
+    network: integer.Network, path: str | Path, record: CalibrationRecord | None = None
+) -> None:
+    """Save `network` as a QDQ ONNX file; the same network and record give the same bytes."""
+    model = qdq_model(network)
+    if record is not None:
+        write_record(model, record)
+    data = model.SerializeToString(deterministic=True)
     try:
         Path(path).write_bytes(data)
     except OSError as error:

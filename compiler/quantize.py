@@ -157,11 +157,18 @@ class _Maker:
         low, high = code_limits(fused, self.tensors[fused.node.output])
         return {"low": low, "high": high}
 
+    def _requantize(self, fused: FusedNode, shift: np.ndarray) -> integer.Requantize:
+        made = self.tensors[fused.node.output]
+        return integer.Requantize(shift, zero_point=made.zero_point, **self._clamp(fused))
+
     def _weighted(self, fused: FusedNode) -> integer.Node:
         node = fused.node
         (given,), made = self._fractions(node)
-        numbers = quantize_weights(node, given, made, self.method, self.per_channel)
-        requantize = integer.Requantize(numbers.shift, **self._clamp(fused))
+        numbers = quantize_weights(
+            node, given, made, self.method, self.per_channel,
+            zero_point=self.tensors[node.inputs[0]].zero_point,
+        )  # fmt: skip
+        requantize = self._requantize(fused, numbers.shift)
         parts = {
             **_names(node),
             "weights": numbers.weights,
@@ -200,7 +207,7 @@ class _Maker:
         return integer.Add(
             **_names(fused.node),
             left=(common - one, common - two),
-            requantize=integer.Requantize(np.array([common - made]), **self._clamp(fused)),
+            requantize=self._requantize(fused, np.array([common - made])),
             signs=(int(first), int(second)),
         )
 

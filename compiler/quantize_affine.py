@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from weft.compiler import network as integer
+from weft.compiler.calibrate_limits import MAX_LEFT
 from weft.compiler.fixed_point import fraction_bits, to_codes
 from weft.compiler.float_graph import FloatNode
 from weft.compiler.multipliers import FactorError, requantize, scaling, sum_factors
 from weft.compiler.network import Rounding
 from weft.compiler.quantize_affine_weights import affine_weights, factors, product_scales
 from weft.compiler.quantize_fuse import MOVES, FusedNode
-from weft.compiler.quantize_weights import Method, WeightsError
+from weft.compiler.quantize_weights import MAX_SHIFT, Method, WeightsError
 from weft.errors import Problem
 
 ROUNDING: Rounding = "single"
@@ -27,22 +28,41 @@ ROUNDING: Rounding = "single"
 #: Left shift of a scaled sum's operands, as in TFLite.
 _LEFT_SHIFT = 20
 
+#: Nodes that add products or operands, each less its zero point.
+SUMS = ("Conv2D", "FullyConnected", "Add")
+
 Tensors = dict[str, integer.Tensor]
 
 
 def by_shifts(fused: FusedNode, tensors: Tensors) -> bool:
-    """Whether every scale around a node is a power of two, with zero point 0."""
+    """Whether every scale around a node is a power of two, and its zero points are 0 or allowed.
+
+    Sums take zero points off before they shift, so these have no need of a multiplier as long
+    as some shift leads to the output. Other nodes work on the codes as they are.
+    """
     node = fused.node
-    if any(
-        tensors[name].zero_point or fraction_bits(tensors[name].scale) is None
-        for name in (*node.inputs, node.output)
-    ):
+    around = [tensors[name] for name in (*node.inputs, node.output)]
+    fractions = [fraction_bits(tensor.scale) for tensor in around]
+    known = [fraction for fraction in fractions if fraction is not None]
+    if len(known) < len(fractions):
+        return False
+    pointed = any(tensor.zero_point for tensor in around)
+    if pointed and node.op not in SUMS:
         return False
     weights = node.scales.get("weights")
     if weights is None:
-        return True
-    powers = (fraction_bits(float(scale)) is not None for scale in weights.scale.reshape(-1))
-    return not weights.zero_point.any() and all(powers)
+        reach = max(known[:-1]) - known[-1]
+        return not pointed or node.op != "Add" or _aligns(known[:-1], reach)
+    powers = [fraction_bits(float(scale)) for scale in weights.scale.reshape(-1)]
+    shifts = [known[0] + power - known[-1] for power in powers if power is not None]
+    if weights.zero_point.any() or len(shifts) < len(powers):
+        return False
+    return not pointed or 0 <= min(shifts) <= max(shifts) <= MAX_SHIFT
+
+
+def _aligns(fractions: list[int], reach: int) -> bool:
+    """Whether operands can be shifted to the finer of their scales, and their sum back."""
+    return max(fractions) - min(fractions) <= MAX_LEFT and 0 <= reach <= MAX_SHIFT
 
 
 def code_limits(fused: FusedNode, tensor: integer.Tensor) -> tuple[int, int]:

@@ -15,8 +15,8 @@ from weft.compiler.quantize_fuse import memory_of
 def make_ports(graph: FloatGraph) -> tuple[list[Port], list[Port]]:
     """Make the ports of all inputs and outputs of the file, in its order."""
     return (
-        [_port(graph, name) for name in graph.inputs],
-        [_port(graph, name) for name in graph.outputs],
+        [make_port(graph, name) for name in graph.inputs],
+        [make_port(graph, name) for name in graph.outputs],
     )
 
 
@@ -51,7 +51,8 @@ def rename_outputs(network: Network) -> Network:
     return network
 
 
-def _port(graph: FloatGraph, name: str) -> Port:
+def make_port(graph: FloatGraph, name: str) -> Port:
+    """How the file sees a tensor of the graph."""
     tensor = graph.tensors[name]
     shape = tuple(int(size) for size in tensor.file_shape[1:])
     order = tensor.order

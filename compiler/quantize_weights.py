@@ -56,9 +56,20 @@ def coarsest_weight_fraction(node: FloatNode) -> int | None:
 
 
 def quantize_weights(
-    node: FloatNode, input_fraction: int, output_fraction: int, method: Method, per_channel: bool
+    node: FloatNode,
+    input_fraction: int,
+    output_fraction: int,
+    method: Method,
+    per_channel: bool,
+    *,
+    zero_point: int = 0,
 ) -> QuantizedWeights:
     """Integers of `node` between tensors with these fraction bits.
+
+    Parameters
+    ----------
+    zero_point : int
+        Of the input: codes less it are what weights multiply.
 
     Raises
     ------
@@ -67,6 +78,7 @@ def quantize_weights(
     """
     weights, bias = node.constants["weights"], node.constants["bias"]
     rows = weights.reshape(len(weights), -1)
+    farthest = max(127 - zero_point, 128 + zero_point)
     difference = input_fraction - output_fraction  # shift = difference + weight fraction
     if "weights" in node.scales:
         check_given(node, rows)
@@ -80,11 +92,11 @@ def quantize_weights(
         lowest = np.minimum(fractions, -difference)  # a shift of 0
         fractions = _fit(
             rows, bias, fractions, lowest,
-            input_fraction=input_fraction, per_channel=per_channel,
+            input_fraction=input_fraction, per_channel=per_channel, farthest=farthest,
         )  # fmt: skip
     shift = fractions + difference
     codes, integers = _integers(rows, bias, fractions, input_fraction)
-    _check(node, shift, codes, integers)
+    _check(node, shift, codes, integers, farthest)
     return QuantizedWeights(
         codes.astype(np.int8).reshape(weights.shape),
         integers.astype(np.int32),
@@ -132,11 +144,12 @@ def _fit(
     *,
     input_fraction: int,
     per_channel: bool,
+    farthest: int,
 ) -> np.ndarray:
     """Lower `fractions`, but not below `lowest`, where an accumulator could leave 32 bits."""
     while (fractions > lowest).any():
         codes, integers = _integers(rows, bias, fractions, input_fraction)
-        large = _largest_accumulator(codes, integers) > 2**31 - 1
+        large = _largest_accumulator(codes, integers, farthest) > 2**31 - 1
         if not large.any():
             break
         lowered = np.maximum(fractions - (large if per_channel else large.any()), lowest)
@@ -154,11 +167,13 @@ def _integers(
     return codes, round_half_away(bias * np.ldexp(1.0, fractions + input_fraction))
 
 
-def _largest_accumulator(codes: np.ndarray, integers: np.ndarray) -> np.ndarray:
-    return np.abs(integers) + 128 * np.abs(codes.astype(np.float64)).sum(axis=1)
+def _largest_accumulator(codes: np.ndarray, integers: np.ndarray, farthest: int) -> np.ndarray:
+    return np.abs(integers) + farthest * np.abs(codes.astype(np.float64)).sum(axis=1)
 
 
-def _check(node: FloatNode, shift: np.ndarray, codes: np.ndarray, integers: np.ndarray) -> None:
+def _check(
+    node: FloatNode, shift: np.ndarray, codes: np.ndarray, integers: np.ndarray, farthest: int
+) -> None:
     if shift.min() < 0:
         reason = "its output's scale is finer than that of its products"
         remedy = "give its output a coarser scale"
@@ -169,8 +184,8 @@ def _check(node: FloatNode, shift: np.ndarray, codes: np.ndarray, integers: np.n
         channel = int(np.abs(integers).argmax())
         reason = f"the bias of channel {channel} does not fit 32 bits"
         remedy = "reduce that bias, or give its input a coarser scale"
-    elif _largest_accumulator(codes, integers).max(initial=0) > 2**31 - 1:
-        channel = int(_largest_accumulator(codes, integers).argmax())
+    elif _largest_accumulator(codes, integers, farthest).max(initial=0) > 2**31 - 1:
+        channel = int(_largest_accumulator(codes, integers, farthest).argmax())
         reason = f"the sum of channel {channel} can leave 32 bits"
         remedy = "give its weights or its input a coarser scale"
     else:

@@ -22,7 +22,10 @@ from weft.sim import golden
 from weft.sim.golden import RunResult
 from weft.sim.layers import cut
 
-COMMANDS = ["build", "check", "compile", "demo", "flash", "quantize", "run", "simulate", "verify"]
+COMMANDS = [
+    "build", "check", "compile", "demo", "flash", "quantize", "run", "simulate", "validate",
+    "verify",
+]  # fmt: skip
 
 
 def samples(count: int, seed: int = 0) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_what_it_says_of_an_activation(run, capsys, digits_onnx, images):
 
 
 def test_what_it_says_of_weights_and_biases(run, capsys, digits_onnx):
-    _, found = run(capsys)
+    _, found = run(capsys, "--repair", "none")
     arrays = {
         a.name: onnx.numpy_helper.to_array(a) for a in onnx.load(digits_onnx).graph.initializer
     }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from weft.commands.quantize import quantize_model
     from weft.commands.run import run
     from weft.commands.simulate import simulate
+    from weft.commands.validate import validate
     from weft.commands.verify import verify
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "quantize_model",
     "run",
     "simulate",
+    "validate",
     "verify",
 ]
 
@@ -46,6 +48,7 @@ _COMMANDS = {
     "quantize_model": "quantize",
     "run": "run",
     "simulate": "simulate",
+    "validate": "validate",
     "verify": "verify",
 }
 

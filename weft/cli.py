@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from weft.commands.result import Result
     from weft.hw.config import Config
     from weft.models import TfliteRounding
+    from weft.report.page import Reportable
 
 #: Of sysexits.h: a bug in weft, not in what it was given.
 INTERNAL_ERROR = 70
@@ -67,6 +68,21 @@ rounding_option = click.option(
     "--rounding", type=click.Choice(ROUNDINGS),
     help="How a TFLite model's kernels multiply: double as TFLite Micro (the default), "
     "single, litert as LiteRT's reference.",
+)  # fmt: skip
+
+
+def _report_place(_context: Any, _parameter: Any, path: Path | None) -> Path | None:
+    """Where a report goes, refused before the work is done where it cannot."""
+    if path is not None:
+        from weft.report.page import check_place
+
+        check_place(path)
+    return path
+
+
+report_option = click.option(
+    "--report", type=PATH, metavar="R.html", callback=_report_place,
+    help="Write all that was found as one HTML page, which needs no network.",
 )  # fmt: skip
 
 
@@ -125,6 +141,16 @@ def finish(result: Result, as_json: bool) -> None:
         result.show()
     if not result.holds:
         click.get_current_context().exit(1)
+
+
+def write(result: Reportable, report: Path | None) -> None:
+    """Write the page of a result where that was asked for."""
+    if report is not None:
+        from weft.console import step
+        from weft.report.page import write_report
+
+        with step(f"report {report}"):
+            write_report(result, report)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
@@ -190,7 +216,19 @@ def check(
     "points, for which it needs a multiplier. Given, an INT8 TFLite model is taken back to real "
     "values and quantised by these.",
 )  # fmt: skip
+@click.option(
+    "--zero-points", is_flag=True,
+    help="With powers of two: unsigned types for activations that are never negative, which "
+    "gain a bit. The gateware needs nothing more for them.",
+)  # fmt: skip
+@click.option(
+    "--repair", default="auto", show_default=True, metavar="auto|all|none|NAME,...",
+    help="What to repair, as long as it helps: equalize, clip, round, bias. auto is round, and "
+    "bias where there are 32 samples.",
+)  # fmt: skip
 @click.option("-o", "--output", type=FILE, required=True, metavar="Q.onnx")
+@report_option
+@click.option("--bits", is_flag=True, help="Print where each tensor's bits lie, and its type.")
 @json_option
 def quantize(
     *,
@@ -201,20 +239,103 @@ def quantize(
     types: tuple[str, ...],
     per_channel: bool,
     scales: Literal["shift", "multiplier"] | None,
+    zero_points: bool,
+    repair: str,
     output: Path,
+    report: Path | None,
+    bits: bool,
     as_json: bool,
 ) -> None:
     """Calibrate and quantise the float MODEL to INT8 with power-of-two scales.
 
     The result is standard QDQ ONNX, which ONNX Runtime runs as well.
     """
+    if bits and as_json:
+        raise click.UsageError("--json has the bits of every tensor; leave --bits out.")
     from weft.commands.quantize import quantize_model
     from weft.compiler.calibrate_types import parse_types
 
     result = quantize_model(
         model, data, output, calibrator=calibrator, types=parse_types(types),
-        per_channel=per_channel, pixels=pixels, scales=scales,
+        per_channel=per_channel, pixels=pixels, scales=scales, zero_points=zero_points,
+        repair=repair,
     )  # fmt: skip
+    write(result, report)
+    if bits:
+        from weft.report.terminal import show_bits
+
+        show_bits(result.tensors)
+    finish(result, as_json)
+
+
+@cli.command()
+@click.argument("model", type=PATH)
+@click.argument("quantised", type=PATH, metavar="Q.onnx")
+@click.option(
+    "--data", type=PATH, required=True, metavar="X.npz|DIR",
+    help="Samples that calibration has not seen, as quantize takes them.",
+)  # fmt: skip
+@click.option(
+    "--labels", metavar="Y.npz|KEY",
+    help="Class numbers, or what the outputs should be: a file with 'labels', or the key of an "
+    "array in X.npz.",
+)  # fmt: skip
+@click.option(
+    "--metric", metavar="METRIC",
+    help="top1, mse, cosine, or module:function, called with (outputs, labels); by default one "
+    "that fits the output.",
+)  # fmt: skip
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), metavar="POINTS",
+    help="How much worse INT8 may be: percentage points for top1, else in the metric's unit.",
+)  # fmt: skip
+@click.option(
+    "--calibration", type=PATH, metavar="X.npz|DIR",
+    help="What the side by side of scales is calibrated on; without it on --data.",
+)  # fmt: skip
+@click.option(
+    "--choices/--no-choices", default=True, show_default=True,
+    help="The side by side of shift and multiplier scales.",
+)  # fmt: skip
+@board_option("Board whose array the side by side is for.")
+@array_options("Or an array; 8x8 without either.")
+@click.option(
+    "--pixels", metavar="LOW..HIGH", help="What black and white of images mean to MODEL, as 0..1."
+)
+@rounding_option
+@report_option
+@json_option
+def validate(
+    *,
+    model: Path,
+    quantised: Path,
+    data: Path,
+    array: tuple[int, int] | None,
+    as_json: bool,
+    labels: str | None,
+    metric: str | None,
+    tolerance: float | None,
+    calibration: Path | None,
+    choices: bool,
+    board: str | None,
+    pixels: str | None,
+    rounding: TfliteRounding | None,
+    report: Path | None,
+    **parts: int | None,
+) -> None:
+    """Compare the float MODEL with its quantised form on held-out data.
+
+    Accuracy of both, the error of every layer with the one that hurts most, what shift and
+    multiplier scales cost, and values beyond what calibration saw.
+    """
+    from weft.commands.validate import validate
+
+    result = validate(
+        model, quantised, data, labels=labels, metric=metric, tolerance=tolerance,
+        calibration=calibration, choices=choices, board=board, array=array_of(array, **parts),
+        pixels=pixels, rounding=rounding,
+    )  # fmt: skip
+    write(result, report)
     finish(result, as_json)
 
 

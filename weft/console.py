@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import textwrap
 import time
@@ -74,6 +75,18 @@ def short(name: str, width: int = 33) -> str:
     first, *more = name.split(";")
     name = f"{first};…" if more else first
     return name if len(name) <= width else f"…{name[1 - width :]}"
+
+
+def percent(share: float) -> str:
+    """A share with two places, but never 0 where there are some."""
+    if 0 < share < 0.0001:
+        return "<0.01%"
+    return f"{share:.2%}" if share else "0"
+
+
+def decibels(ratio: float) -> str:
+    """A ratio of signal to noise; infinite where there is no noise."""
+    return "exact" if ratio == math.inf else f"{ratio:.1f} dB"
 
 
 def _cell(value: object) -> str:

@@ -11,7 +11,7 @@ from affine_models import (
     quantized_by_onnxruntime,
     run_onnxruntime,
 )
-from float_models import alone, random_model, same_network
+from float_models import FloatModel, alone, random_model, same_network
 from onnx import TensorProto
 from onnx_models import Model
 from onnx_models import run_onnxruntime as plain_onnxruntime
@@ -128,6 +128,25 @@ def test_zero_is_a_code_exactly(low, high, scale, zero_point):
     found = affine_scale(low, high)
     assert float(found.scale) == float(np.float32(scale))
     assert int(found.zero_point) == zero_point
+
+
+def test_an_average_of_few_shares_its_inputs_scale(tmp_path):
+    """The range of a few averages is no bound; that of many is finer."""
+    model = FloatModel(np.random.default_rng(0), (4, 8, 8))
+    value = model.node("Relu", ["x"], "relu")
+    model.node("AveragePool", [value], "y", kernel_shape=[4, 4], strides=[4, 4])
+    graph = load_onnx(model.save(tmp_path / "m.onnx", {"y": (4, 2, 2)}))
+
+    def scales(count):
+        collectors = {name: RangeCollector() for name in ("x", "relu", "y")}
+        for name, high, size in (("x", 5, 2), ("relu", 5, 2), ("y", 1.5, count)):
+            collectors[name].update(np.linspace(-5 * (name == "x"), high, size, dtype=np.float32))
+        return choose_affine_scales(graph, collectors)
+
+    few, many = scales(9_999), scales(10_000)
+    assert few["y"] == few["relu"]
+    assert many["relu"] == few["relu"]
+    assert float(many["y"].scale) == np.float32(1.5 / 255)
 
 
 def test_weights_less_their_zero_point_must_fit(tmp_path):

@@ -106,6 +106,8 @@ def test_a_bias_has_32_bits():
     [
         ("int8", "'int8' is no fixed-point type; write it as Q4.3, sfix8_En3 or 2^-3, which are"),
         ("0.125", "'0.125' is no fixed-point type"),
+        ("UQ4.4", "type 'UQ4.4' is unsigned, and types are fixed as signed ones; write it as Q4.3"),
+        ("ufix8_En4", "type 'ufix8_En4' is unsigned, and types are fixed as signed ones"),
         ("3^-3", "'3^-3' is no fixed-point type"),
         ("Q5.3", "type 'Q5.3' has 9 bits, because Qm.n leaves the sign out; write Q4.3 for 8"),
         ("Q8.7", "type 'Q8.7' has 16 bits; tensors have 8"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from random_networks import OPERATORS, describe, random_inputs, single_operator
 
-from weft.compiler.lower import Lowering
 from weft.compiler.fold import Fold
+from weft.compiler.lower import Lowering
 from weft.compiler.network import (
     Add,
     AveragePool,

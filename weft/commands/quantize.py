@@ -8,25 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from weft.compiler.calibrate import choose_scales, collect, kept_tensors
-from weft.compiler.calibrate_affine import choose_affine_scales
-from weft.compiler.calibrate_types import WEIGHTS, fix_types
+from weft.compiler.calibrate import collect, kept_tensors
+from weft.compiler.calibrate_types import fix_types
 from weft.compiler.calibration_images import parse_pixels
-from weft.compiler.calibration_report import TensorReport, report
+from weft.compiler.calibration_record import CalibrationRecord
+from weft.compiler.calibration_report import TensorReport, ranges_of, report
 from weft.compiler.calibration_samples import Source
 from weft.compiler.calibrators import parse_calibrator
 from weft.compiler.collect_bits import BitCollector
 from weft.compiler.fixed_point import FixedType, parse_type
 from weft.compiler.network import Network
 from weft.compiler.qdq_writer import write_qdq
-from weft.compiler.quantize import quantize
+from weft.compiler.repair_report import RepairReport
 from weft.compiler.tflite_float_samples import open_real_samples
-from weft.console import WIDTH, say, short, step, table
+from weft.console import say, step
 from weft.errors import InputError
 from weft.models import read_float
-
-#: Spaces between two columns of a table.
-GAP = 3
+from weft.quantized_show import show_hints, show_repairs, show_types
+from weft.repairing.repair import (
+    EQUALIZE,
+    Choices,
+    chosen_repairs,
+    parse_repairs,
+    repair_graph,
+    repair_network,
+)
+from weft.repairing.samples import HeldSamples, hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +53,8 @@ class Quantized:
         Every activation, all weights and biases: their values, types, and what those cost.
     scales : str
         "shift" or "multiplier".
+    repairs : tuple of RepairReport
+        What was repaired, in that order, and what it gave.
     """
 
     network: Network
@@ -54,6 +63,7 @@ class Quantized:
     calibrator: str
     tensors: list[TensorReport]
     scales: str = "shift"
+    repairs: tuple[RepairReport, ...] = ()
 
     holds = True
 
@@ -69,54 +79,23 @@ class Quantized:
                 key: [tensor.to_json() for tensor in self.tensors if tensor.kind == kind]
                 for key, kind in kinds.items()
             },
+            "repairs": [repair.to_json() for repair in self.repairs],
         }
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook."""
+        from weft.report.page import notebook_html  # noqa: PLC0415 - slow, and it needs this module
+
+        return notebook_html(self)
 
     def show(self) -> None:
         """Print it for a person."""
         for heading, kind in (("activation", "activation"), ("weights of", "weights")):
-            _show_types(heading, [tensor for tensor in self.tensors if tensor.kind == kind])
+            show_types(heading, [tensor for tensor in self.tensors if tensor.kind == kind])
+        show_hints(self.tensors)
+        show_repairs(self.repairs)
         fixed = f", {count} fixed" if (count := sum(t.fixed for t in self.tensors)) else ""
         say(f"{self.output} written, from {self.samples} samples ({self.calibrator}{fixed})")
-
-
-def _show_types(heading: str, tensors: list[TensorReport]) -> None:
-    """Print a table as wide as the longest name needs and the screen allows."""
-    headings = ("type", "", "scale", "saturate", "vanish", "SQNR")
-    cells = [_cells(tensor) for tensor in tensors]
-    room = WIDTH - sum(GAP + max(map(len, column)) for column in zip(headings, *cells, strict=True))
-    names = [short(tensor.name.removesuffix(WEIGHTS), room) for tensor in tensors]
-    if tensors:
-        rows = [(name, *row) for name, row in zip(names, cells, strict=True)]
-        table([heading, *headings], rows)
-
-
-def _cells(tensor: TensorReport) -> tuple[str, ...]:
-    types = sorted(set(tensor.types), key=lambda kind: kind.fraction)
-    if not types:
-        zero = f"zero {tensor.zero_point}" if tensor.kind == "activation" else ""
-        kind = ("", zero, f"{max(tensor.scales):.3g}")
-    elif len(types) == 1:
-        kind = (types[0].q, types[0].sfix, types[0].power)
-    else:  # the coarsest and the finest
-        kind = (f"{types[0].q} …", "per channel", f"{types[0].power} … {-types[-1].fraction}")
-    shares = tensor.shares
-    return (
-        *kind,
-        "" if shares is None else _percent(shares.saturated),
-        "" if shares is None else _percent(shares.vanished),
-        "" if tensor.sqnr is None else _decibels(tensor.sqnr),
-    )
-
-
-def _percent(share: float) -> str:
-    """Two places, but never 0 where there are some."""
-    if 0 < share < 0.0001:
-        return "<0.01%"
-    return f"{share:.2%}" if share else "0"
-
-
-def _decibels(ratio: float) -> str:
-    return "exact" if math.isinf(ratio) else f"{ratio:.1f} dB"
 
 
 def quantize_model(
@@ -129,6 +108,8 @@ def quantize_model(
     per_channel: bool = False,
     pixels: str | None = None,
     scales: Literal["shift", "multiplier"] | None = None,
+    zero_points: bool = False,
+    repair: str = "auto",
 ) -> Quantized:
     """Calibrate a float model, quantise it and write QDQ ONNX.
 
@@ -155,6 +136,10 @@ def quantize_model(
     scales : str, optional
         "shift" for powers of two, which is the default; "multiplier" for any scales and zero
         points, per channel for weights. Saying so takes INT8 TFLite models as well.
+    zero_points : bool
+        With shifts: activations that are never negative get unsigned types.
+    repair : str
+        "auto", "none", "all", or names of REPAIRS with commas between them.
     """
     chosen = parse_calibrator(calibrator)
     multiplies = scales == "multiplier"
@@ -162,6 +147,10 @@ def quantize_model(
         raise InputError(
             f"--scales multiplier spans the whole range of values; calibrator {chosen} is for "
             "shifts: leave it out, or choose minmax"
+        )
+    if multiplies and zero_points:
+        raise InputError(
+            "--scales multiplier gives every activation a zero point; leave --zero-points out"
         )
     fixed = {
         name: parse_type(kind) if isinstance(kind, str) else kind
@@ -173,25 +162,33 @@ def quantize_model(
     meaning = None if pixels is None else parse_pixels(pixels)
     samples = open_real_samples(real.codes, data, shapes, meaning)
     count = f" on {samples.total} samples" if samples.total else ""
+    asked = parse_repairs(repair)
+    choices = Choices(chosen, per_channel, multiplies, zero_points)
     with step(f"calibrating{count}") as running:
+        arrays, samples = hold(graph, samples)
+        repairs = chosen_repairs(asked, chosen, len(arrays[graph.inputs[0]]))
+        runs, reports = real.runs, []
+        if EQUALIZE in repairs:
+            running.stage("equalising")
+            graph, runs, equalized = repair_graph(graph, runs, arrays, choices)
+            reports.append(equalized)
         seen = collect(
-            real.runs, graph, samples, kept_tensors(graph),
+            runs, graph, samples, kept_tensors(graph),
             kind=BitCollector, progress=running.progress,
         )  # fmt: skip
-        found = (
-            choose_affine_scales(graph, seen) if multiplies else choose_scales(graph, seen, chosen)
-        )
-        network = quantize(
-            graph, found, method=chosen.weights, per_channel=per_channel or multiplies
-        )
-    write_qdq(network, output)
+        found = choices.scales(graph, seen)
+        network = choices.network(graph, found)
+        if repairs:
+            running.stage("repairing")
+            network, more = repair_network(
+                network, HeldSamples(graph, arrays), repairs,
+                lambda: choices.network(graph, found, "mse"),
+            )  # fmt: skip
+            reports += more
     first = graph.inputs[0]
     number = seen[first].range.count // math.prod(graph.tensors[first].shape)
+    tensors = report(graph, network, seen)
+    write_qdq(network, output, CalibrationRecord(number, str(chosen), ranges_of(tensors)))
     return Quantized(
-        network, output, number, str(chosen), report(graph, network, seen), scales or "shift"
+        network, output, number, str(chosen), tensors, scales or "shift", tuple(reports)
     )
-
-
-def _exponent(scale: float) -> int:
-    """`n` of a scale 2**n."""
-    return math.frexp(scale)[1] - 1

@@ -1,0 +1,1 @@
+"""Repairs of what quantisation harms, measured where the integer graph runs."""
