@@ -8,6 +8,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -22,9 +23,11 @@ WIDTH = 80
 
 def console(*, error: bool = False) -> Console:
     """A console on the stream as it is now, which tests replace."""
-    made = Console(
-        file=sys.stderr if error else sys.stdout, highlight=False, markup=False, emoji=False
-    )
+    stream = sys.stderr if error else sys.stdout
+    make = partial(Console, file=stream, highlight=False, markup=False, emoji=False)
+    made = make()
+    if made.is_jupyter:  # of every line rich would make an output of its own, in HTML
+        made = make(force_jupyter=False, force_terminal=False)
     made.width = min(made.width, WIDTH)
     return made
 

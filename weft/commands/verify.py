@@ -14,7 +14,7 @@ from weft.commands.references import Reference, compare_reference, read_referenc
 from weft.compiler.edges import encode_inputs
 from weft.compiler.network import Network, Port
 from weft.compiler.program import Program
-from weft.console import say, step
+from weft.console import say, step, wrap
 from weft.models import VERILOG, read_program, read_samples
 from weft.sim import golden
 from weft.sim.engine import Divergence, compare
@@ -83,7 +83,7 @@ class Verified:
     def show(self) -> None:
         """Print it for a person."""
         for warning in self.warnings:
-            say(f"warning: {warning}")
+            say(wrap(warning, "warning: "))
         if self.first_divergence is not None:
             say(f"not equal: {self.first_divergence}")
             return
