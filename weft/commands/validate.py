@@ -147,7 +147,10 @@ def validate(
         layers=tuple(layers),
         unmatched=matching.unmatched,
         layer_samples=trial.own_samples,
-        hurts_most=culprit(network, layers, trial.own, _seen(trial, ranges)),
+        hurts_most=culprit(
+            network, layers, trial.own, _seen(trial, ranges),
+            None if record is None else record.calibrator,
+        ),
         choices=tuple(_choice(candidate, trial, others, place) for candidate in candidates),
         choices_data=_name(calibration, "the calibration data") if calibration is not None
         else f"the validation data, {_name(data, 'as given')}",

@@ -148,6 +148,7 @@ def culprit(
     layers: Sequence[LayerError],
     own: Mapping[str, OwnError],
     seen: Mapping[str, RangeCollector],
+    calibrator: str | None = None,
 ) -> Culprit | None:
     """The layer that hurts most, and what may help.
 
@@ -155,13 +156,15 @@ def culprit(
     ----------
     seen : mapping of tensor name to RangeCollector
         Values of calibration and validation together.
+    calibrator : str, optional
+        That chose the types, where the file says so.
     """
     worst = max(layers, key=lambda layer: layer.share, default=None)
     if worst is None or not worst.share:
         return None
     if own[worst.tensor].cause == "weights" and worst.op != "Softmax":
         return Culprit(worst, "weights", _weights_remedy(network, worst))
-    return Culprit(worst, "type", _type_remedy(network, worst, seen[worst.tensor]))
+    return Culprit(worst, "type", _type_remedy(network, worst, seen[worst.tensor], calibrator))
 
 
 def _weights_remedy(network: Network, layer: LayerError) -> str:
@@ -176,7 +179,9 @@ def _weights_remedy(network: Network, layer: LayerError) -> str:
     return "The error is of its weights: quantise with --repair all, or train with quantisation."
 
 
-def _type_remedy(network: Network, layer: LayerError, seen: RangeCollector) -> str:
+def _type_remedy(
+    network: Network, layer: LayerError, seen: RangeCollector, calibrator: str | None
+) -> str:
     tensor = network.tensors[layer.tensor]
     fraction = fraction_bits(tensor.scale)
     if layer.op == "Softmax":
@@ -195,6 +200,5 @@ def _type_remedy(network: Network, layer: LayerError, seen: RangeCollector) -> s
             "The error is of its output's type, half of which is for negative values that there "
             "are not: quantise with --zero-points."
         )
-    return (
-        "The error is of its output's type: quantise with --calibrator mse, or --scales multiplier."
-    )
+    other = "" if calibrator == "mse" else "--calibrator mse, or "
+    return f"The error is of its output's type: quantise with {other}--scales multiplier."
