@@ -38,7 +38,7 @@ RESOURCES = {
 #: A bank may return anything for a row that is being written (`weft.hw.bank`). Amaranth has no
 #: word for that, and for the row's old contents Yosys would add a comparator and 45 registers
 #: to each block RAM.
-COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2"
+COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i"
 
 
 @dataclass
