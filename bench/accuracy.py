@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from accuracy_digits import digits_splits  # a script finds what is beside it
 from accuracy_onnxruntime import outputs_of, quantize_static_model, tools
 from accuracy_random import NETWORKS, random_networks
+from published_models import models_folder
 
 from weft.commands.quantize import quantize_model
 from weft.compiler.edges import dequantize_output, encode_inputs
@@ -39,7 +40,6 @@ from weft.compiler.tflite_float_samples import input_codes
 from weft.models import FloatModel, read_float
 from weft.sim import golden
 
-MODELS = Path(__file__).parents[1] / "../shared/models"
 RESULTS = Path(__file__).parent / "results"
 
 #: The float model, the INT8 one that says what its inputs mean, and whether inputs are images.
@@ -215,20 +215,17 @@ def _db(value: float | None) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print and write the results."""
-    models = MODELS
-    match arguments:
-        case []:
-            pass
-        case ["--models", folder]:
-            models = Path(folder)
-        case _:
-            print(__doc__, file=sys.stderr)
-            return 2
-    for name, (file, integers, _) in FILES.items():
-        for needed in (file, integers, "tests.npz"):
-            if not (models / name / needed).is_file():
-                print(f"{models / name / needed} is not there; give --models DIR", file=sys.stderr)
-                return 2
+    models = models_folder(
+        arguments,
+        [
+            f"{name}/{needed}"
+            for name, (file, integers, _) in FILES.items()
+            for needed in (file, integers, "tests.npz")
+        ],
+        __doc__,
+    )
+    if models is None:
+        return 2
     found = {
         "models": {name: measure_model(models, name) for name in FILES},
         "digits": digits_splits(),

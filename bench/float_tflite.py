@@ -18,13 +18,15 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+from published_models import models_folder  # a script finds what is beside it
+
 import weft
 from weft.compiler.float_run import FloatRunner
 from weft.compiler.tflite_file import read_tflite_file
 from weft.compiler.tflite_float_samples import input_codes, real_inputs
 from weft.models import read_float
 
-MODELS = Path(__file__).parents[1] / "../shared/models"
 RESULTS = Path(__file__).parent / "results"
 TOOLS = ("weft", "numpy", "onnxruntime")
 
@@ -104,20 +106,17 @@ def markdown(found: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print and write the results."""
-    models = MODELS
-    match arguments:
-        case []:
-            pass
-        case ["--models", folder]:
-            models = Path(folder)
-        case _:
-            print(__doc__, file=sys.stderr)
-            return 2
-    for name, (real, _, int8, _) in FILES.items():
-        for file in (real, int8, "tests.npz"):
-            if not (models / name / file).is_file():
-                print(f"{models / name / file} is not there; give --models DIR", file=sys.stderr)
-                return 2
+    models = models_folder(
+        arguments,
+        [
+            f"{name}/{file}"
+            for name, (real, _, int8, _) in FILES.items()
+            for file in (real, int8, "tests.npz")
+        ],
+        __doc__,
+    )
+    if models is None:
+        return 2
     found = measure(models)
     tools = {"python": platform.python_version(), "machine": platform.machine()}
     tools |= {name: version(name) for name in TOOLS}

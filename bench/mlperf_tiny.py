@@ -1,10 +1,10 @@
 """Cycles and utilisation of MLPerf Tiny's four networks on several arrays.
 
-Usage: ``python bench/mlperf_tiny.py FOLDER [--simulate]``. FOLDER holds the published models as
-``ic/``, ``kws/``, ``vww/`` and ``ad/`` (docs/tflite.md says where they come from). It prints the
-table and writes results/mlperf_tiny.json and results/mlperf_tiny.md beside this file. The cycles
-are the compiler's, which are exact; with ``--simulate`` an input also runs through the Verilog of
-the first array in Verilator, and a difference in cycles is an error.
+Usage: ``python bench/mlperf_tiny.py [--models DIR] [--simulate]``. DIR (by default ../shared/models
+beside the repository) holds the published models as ``ic/``, ``kws/``, ``vww/`` and ``ad/``. It
+prints the table and writes results/mlperf_tiny.json and results/mlperf_tiny.md beside this file.
+The cycles are the compiler's, which are exact; with ``--simulate`` an input also runs through the
+Verilog of the first array in Verilator, and a difference in cycles is an error.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from published_models import models_folder  # a script finds what is beside it
 
 from weft.compiler.compile import compile_network, fit, macs
 from weft.compiler.network import Network
@@ -107,7 +110,7 @@ def markdown(found: dict[str, Any]) -> str:
         "INT8, batch 1, by `weft compile MODEL.tflite --array RxC --lanes N --window N`.",
         "Utilisation is the share of the network's multiply-accumulates in multipliers times",
         "cycles, from the start of the program to its last result. Written by",
-        "`python bench/mlperf_tiny.py FOLDER`.",
+        "`python bench/mlperf_tiny.py`.",
         "",
         f"| array, lanes, window | {' | '.join(MODELS)} |",
         f"| --- | {' | '.join('---:' for _ in MODELS)} |",
@@ -123,16 +126,13 @@ def markdown(found: dict[str, Any]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print and write the results."""
-    if not arguments or arguments[1:] not in ([], ["--simulate"]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    folder = Path(arguments[0])
-    missing = [file for file in MODELS.values() if not (folder / file).is_file()]
-    if missing:
-        print(f"{folder} has no {', '.join(missing)}", file=sys.stderr)
+    simulated = arguments[-1:] == ["--simulate"]
+    rest = arguments[:-1] if simulated else arguments
+    folder = models_folder(rest, MODELS.values(), __doc__)
+    if folder is None:
         return 2
     found = measure(folder)
-    if arguments[1:]:
+    if simulated:
         for run, network in zip(found["runs"], networks(folder).values(), strict=False):
             if simulate(compiled(network, ARRAYS[0])) != run["cycles"]:
                 print(f"the Verilog of {run['network']} takes other cycles", file=sys.stderr)

@@ -22,11 +22,13 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))
+from published_models import models_folder  # a script finds what is beside it
+
 from weft.compiler.edges import decode_outputs, encode_inputs
 from weft.compiler.tflite_reader import read_tflite
 from weft.sim import golden
 
-MODELS = Path(__file__).parents[1] / "../shared/models"
 RESULTS = Path(__file__).parent / "results"
 
 #: Each model's file, and whether its outputs are classes, of which one is the largest.
@@ -221,20 +223,17 @@ def _cell(parts: list[dict[str, int | None]]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print and write the results."""
-    models = MODELS
-    match arguments:
-        case []:
-            pass
-        case ["--models", folder]:
-            models = Path(folder)
-        case _:
-            print(__doc__, file=sys.stderr)
-            return 2
-    for model, (name, _) in FILES.items():
-        for file in (name, *INPUTS.values()):
-            if not (models / model / file).is_file():
-                print(f"{models / model / file} is not there; give --models DIR", file=sys.stderr)
-                return 2
+    models = models_folder(
+        arguments,
+        [
+            f"{model}/{file}"
+            for model, (name, _) in FILES.items()
+            for file in (name, *INPUTS.values())
+        ],
+        __doc__,
+    )
+    if models is None:
+        return 2
     found = measure(models)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "roundings.json").write_text(json.dumps(found, indent=2) + "\n")

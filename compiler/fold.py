@@ -20,8 +20,8 @@ import numpy as np
 from weft.compiler.network import Conv2D, FullyConnected, Network, Tensor
 from weft.hw.config import Config
 
-#: Cycles that an instruction costs beside its steps, roughly: phases are not free.
-_INSTRUCTION = 60
+#: Cycles that an instruction costs beside its steps, roughly: its fetch. Phases are not free.
+_INSTRUCTION = 26
 
 #: Cycles that count for a word of the folded image: of two folds the smaller is better.
 _WORD = 1 / 8

@@ -28,7 +28,10 @@ def test_markdown_says_the_same(bench):
 
 
 def test_usage(bench, capsys, tmp_path):
-    assert bench["main"]([]) == 2
-    assert "Usage" in capsys.readouterr().err
-    assert bench["main"]([str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith(f"{tmp_path} has no ic/pretrainedResnet_quant.tflite")
+    for wrong in (["--help"], ["--simulate", "--models"]):
+        assert bench["main"](wrong) == 2
+        assert "Usage" in capsys.readouterr().err
+    for more in ([], ["--simulate"]):
+        assert bench["main"](["--models", str(tmp_path), *more]) == 2
+        missing = tmp_path / "ic" / "pretrainedResnet_quant.tflite"
+        assert capsys.readouterr().err == f"{missing} is not there; give --models DIR\n"
