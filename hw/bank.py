@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value
+from amaranth.hdl import ClockSignal, Instance, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from weft.hw.delay import delay
 from weft.hw.isa import bits
+from weft.hw.primitives import ecp5_memory
 
 #: Rows below which a memory is not split: those of an ECP5's block RAM at its widest.
 SMALLEST_PART = 512
+#: Rows of its block RAM at its narrowest: a part is no deeper.
+LARGEST_PART = 16384
 
 
 class Bank(wiring.Component):
@@ -58,33 +62,53 @@ class Bank(wiring.Component):
         if isinstance(platform, PlainVerilog) and not self.init:
             m.submodules.memory = self._plain_verilog()
             return m
-        word = Signal(self.width)
-        first = 0
         # Amaranth's simulator is quicker with one memory.
-        for size in [self.depth] if platform is None else powers_of_two(self.depth):
-            ram = memory.Memory(shape=self.width, depth=size, init=self.init[first : first + size])
-            m.submodules[f"memory_{first}" if first else "memory"] = ram
-            write = ram.write_port()
-            read = ram.read_port()
-            m.d.comb += [
-                write.en.eq(self.write_enable & _in_part(self.write_address, first, size)),
-                write.addr.eq(self.write_address),
-                write.data.eq(self.write_data),
-                read.addr.eq(self.read_address),
-            ]
-            chosen = Signal(name=f"chosen_{first}")
-            m.d.sync += chosen.eq(_in_part(self.read_address, first, size))
-            if size == self.depth:
-                m.d.comb += word.eq(read.data)
-            else:
-                with m.If(chosen):
-                    m.d.comb += word.eq(read.data)
-            first += size
+        sizes = [self.depth] if platform is None else powers_of_two(self.depth)
+        firsts = [sum(sizes[:part]) for part in range(len(sizes))]
+        inside = [
+            _in_part(self.read_address, first, size)
+            for first, size in zip(firsts, sizes, strict=True)
+        ]
+        if getattr(platform, "device", "").startswith("LFE5"):
+            # Each block has an output register of its own.
+            rows = [self._block_ram(m, *part) for part in zip(firsts, sizes, strict=True)]
+            chosen = [delay(m, here, 2, name=f"chosen_{n}") for n, here in enumerate(inside)]
+            m.d.comb += self.read_data.eq(_chosen(rows, chosen))
+            return m
+        rows = [self._memory(m, *part) for part in zip(firsts, sizes, strict=True)]
+        chosen = [delay(m, here, 1, name=f"chosen_{n}") for n, here in enumerate(inside)]
         # The output register of a block RAM has no use for a reset.
         output = Signal(self.width, reset_less=True)
-        m.d.sync += output.eq(word)
+        m.d.sync += output.eq(_chosen(rows, chosen))
         m.d.comb += self.read_data.eq(output)
         return m
+
+    def _memory(self, m: Module, first: int, size: int) -> Value:
+        """A part that synthesis makes block RAMs of: a row, a cycle after its address."""
+        ram = memory.Memory(shape=self.width, depth=size, init=self.init[first : first + size])
+        m.submodules[f"memory_{first}" if first else "memory"] = ram
+        write = ram.write_port()
+        read = ram.read_port()
+        m.d.comb += [
+            write.en.eq(self.write_enable & _in_part(self.write_address, first, size)),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+            read.addr.eq(self.read_address),
+        ]
+        return read.data
+
+    def _block_ram(self, m: Module, first: int, size: int) -> Value:
+        enable = self.write_enable & _in_part(self.write_address, first, size)
+        low = (size - 1).bit_length()
+        return ecp5_memory.block_ram(
+            m,
+            width=self.width,
+            depth=size,
+            init=self.init[first : first + size],
+            write=(enable, self.write_address[:low], self.write_data),
+            read_address=self.read_address[:low],
+            name=f"block_{first}",
+        )
 
     def _plain_verilog(self) -> Instance:
         return Instance(
@@ -110,11 +134,19 @@ def powers_of_two(depth: int) -> list[int]:
     """
     sizes = []
     while depth:
-        size = 1 << depth.bit_length() - 1
+        size = min(1 << depth.bit_length() - 1, LARGEST_PART)
         size = depth if depth < SMALLEST_PART else size
         sizes.append(size)
         depth -= size
     return sizes
+
+
+def _chosen(rows: list[Value], chosen: list[Signal]) -> Value:
+    """The row of the part that is chosen."""
+    result = rows[-1]
+    for row, here in zip(rows[-2::-1], chosen[-2::-1], strict=True):
+        result = Mux(here, row, result)
+    return result
 
 
 def _in_part(address: Value, first: int, size: int) -> Value:

@@ -7,14 +7,17 @@ that either is written with plain write enables per bank.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
+from weft.hw.delay import delay
 from weft.hw.isa import bits
 from weft.hw.requantize_multiplier import SHIFT_BITS
 
@@ -106,12 +109,13 @@ class WeightMemory(wiring.Component):
     """Tiles as wide as the array, each row and column group read a cycle after the one before.
 
     The address moves down the rows and across the groups with the data it belongs to,
-    so that the array needs no registers to put weights in step with activations.
+    so that the array needs no registers to put weights in step with activations. What is
+    loaded moves down the rows as well: no wire is longer than from one row to the next.
 
     Members
     -------
     load_enable, load_row, load_word, load_data : In
-        A 32-bit load word.
+        A 32-bit load word; a read that enters a cycle later finds it.
     read_address : In
         A tile.
     read_data : Out
@@ -145,21 +149,33 @@ class WeightMemory(wiring.Component):
                     later = Signal.like(self.read_address, name=f"address_{row}_{group}")
                     m.d.sync += later.eq(earlier)
                     address[row, group] = later
+        load = Cat(self.load_enable, self.load_word, self.load_row, self.load_data)
+        loads = [load]
+        for row in range(1, config.rows):
+            loads.append(delay(m, loads[-1], 1, name=f"load_{row}"))
+        ports = (self.load_enable, self.load_word, self.load_row, self.load_data)
         for first in range(0, config.multipliers, unit):
             row, column = divmod(first, config.columns)
+            load_enable, load_word, load_row, load_data = _split(loads[row], ports)
             bank = Bank(
                 width=8 * unit, depth=config.weight_depth, init=bank_init(self.image, first, unit)
             )
             m.submodules[f"bank_{row}_{column}"] = bank
             word, byte = divmod(first, 4)
             m.d.comb += [
-                bank.write_enable.eq(self.load_enable & (self.load_word == word)),
-                bank.write_address.eq(self.load_row),
-                bank.write_data.eq(self.load_data >> (8 * byte)),
+                bank.write_enable.eq(load_enable & (load_word == word)),
+                bank.write_address.eq(load_row),
+                bank.write_data.eq(load_data >> (8 * byte)),
                 bank.read_address.eq(address[row, column // config.lanes]),
                 self.read_data[8 * first : 8 * (first + unit)].eq(bank.read_data),
             ]
         return m
+
+
+def _split(value: Value, ports: Sequence[Value]) -> list[Value]:
+    """Parts of a value, as wide as `ports`."""
+    ends = list(accumulate(len(port) for port in ports))
+    return [value[end - len(port) : end] for port, end in zip(ports, ends, strict=True)]
 
 
 class ParameterMemory(wiring.Component):
