@@ -66,7 +66,7 @@ def block_ram(
         bits = [(value >> first) & ((1 << taken) - 1) for value in init]
         row = Signal(taken, name=f"{name}_row_{first}")
         slices.append(row)
-        ports = _ports(shape, enable, write_address, data[first : first + taken], read_address, row)
+        written = (enable, write_address, data[first : first + taken])
         m.submodules[f"{name}_{first}"] = Instance(
             "DP16KD",
             p_DATA_WIDTH_A=shape,
@@ -83,15 +83,16 @@ def block_ram(
             p_CLKBMUX="CLKB",
             p_GSR="AUTO",
             **initial_values(bits, shape),
-            **ports,
+            **_ports(shape, written, read_address, row),
         )
     return Cat(slices)
 
 
 def _ports(
-    shape: int, enable: Value, write_address: Value, data: Value, read_address: Value, row: Value
+    shape: int, write: tuple[Value, Value, Value], read_address: Value, row: Value
 ) -> dict[str, Any]:
     """Connections of one block: port A writes, port B reads."""
+    enable, write_address, data = write
     pair = shape == 2 * _DATA
     unused = {36: 5, 18: 4, 9: 3, 4: 2, 2: 1, 1: 0}[shape]
     # The lowest address bits of the wide shapes are byte enables.
