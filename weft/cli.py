@@ -18,8 +18,10 @@ from weft.options import (
     FOLDER,
     LEVELS,
     PATH,
+    TIMED,
     array_of,
     array_options,
+    arrays_of,
     board_option,
     inputs_option,
     json_option,
@@ -341,6 +343,60 @@ def verify(
         folder, inputs, level=level, simulator=simulator, layers=layers, references=references
     )
     finish(result, as_json)
+
+
+@cli.command()
+@click.argument("model", type=PATH)
+@board_option("A board; may be given several times. All boards without it.", multiple=True)
+@array_options(
+    "An array on the board's FPGA instead of its own, memories to fit; may be given several times.",
+    multiple=True,
+)
+@rounding_option
+@json_option
+def estimate(
+    *,
+    model: Path,
+    board: tuple[str, ...],
+    array: tuple[tuple[int, int], ...],
+    rounding: TfliteRounding | None,
+    as_json: bool,
+    **parts: int | None,
+) -> None:
+    """Say whether the quantised MODEL fits boards, and how fast it is, without a build.
+
+    Cycles are exact, per layer, with what bounds them; block RAMs and multipliers are
+    counted; LUTs and the clock are estimated, with the estimate's measured error.
+    """
+    from weft.commands.estimate import estimate
+
+    arrays = arrays_of(array, **parts)
+    finish(estimate(model, boards=board, arrays=arrays, rounding=rounding), as_json)
+
+
+@cli.command()
+@click.argument("folder", type=PATH, metavar="DIR")
+@inputs_option
+@click.option("--level", type=click.Choice(TIMED), default="verilog", show_default=True)
+@simulator_option
+@click.option("--plot", type=FILE, metavar="P.png|P.svg", help="Draw it into this file.")
+@json_option
+def profile(
+    *,
+    folder: Path,
+    inputs: Path,
+    level: str,
+    simulator: str,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Simulate a compiled DIR, and show the cycles of each layer beside the estimate.
+
+    With the bound and the utilization of each layer; a difference gives status 1.
+    """
+    from weft.commands.profile import profile
+
+    finish(profile(folder, inputs, level=level, simulator=simulator, plot=plot), as_json)
 
 
 @cli.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from weft.hw.config import Config
 
 LEVELS = ("golden", "program", "rtl", "verilog")
+TIMED = LEVELS[2:]
 SIMULATORS = ("verilator", "icarus")
 ROUNDINGS = ("double", "single", "litert")
 
@@ -73,10 +74,10 @@ report_option = click.option(
 )  # fmt: skip
 
 
-def array_options(text: str) -> Callable:
+def array_options(text: str, **more: Any) -> Callable:
     """``--array`` with its own help, and what else an array has beside its shape."""
     options = (
-        click.option("--array", type=ArrayShape(), help=text),
+        click.option("--array", type=ArrayShape(), help=text, **more),
         click.option(
             "--lanes", type=click.IntRange(min=1), metavar="N",
             help="Requantize lanes of that array.",
@@ -113,6 +114,12 @@ def array_of(shape: tuple[int, int] | None, **parts: int | None) -> Config | Non
         return Config(rows=shape[0], columns=shape[1], **given)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
+
+
+def arrays_of(shapes: Sequence[tuple[int, int]], **parts: int | None) -> list[Config]:
+    """The same for ``--array`` given several times, or not at all."""
+    found = [array_of(shape, **parts) for shape in shapes or (None,)]
+    return [config for config in found if config is not None]
 
 
 def board_option(text: str, **more: Any) -> Callable:
