@@ -4,12 +4,12 @@ Usage: ``python bench/fmax.py [--seeds N | --fit | --add DIR...]``. It builds ev
 of `CONFIGS` for its board, one after another (about ten minutes; what is as it was comes from
 weft's cache), each from N placements, writes what came of it to results/fmax.json beside this
 file, fits the coefficients of `weft.boards.fmax` to it and writes these to
-boards/fmax_coefficients.py. With ``--fit`` it only fits, to what results/fmax.json has. With
-``--add`` it records builds made before, from folders that ``weft build`` filled, and fits; they
-stay in the record until their configuration is built or added again.
+boards/fmax_coefficients.py, and the errors to results/fmax.md. With ``--fit`` it only fits, to
+what results/fmax.json has. With ``--add`` it records builds made before, from folders that
+``weft build`` filled, and fits; they stay in the record until their configuration is built or
+added again.
 
-To be run whenever the gateware or the tools change; it prints the model's error for every
-configuration, and what it would be had the fit not seen that configuration.
+To be run whenever the gateware or the tools change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -48,6 +48,7 @@ MULTIPLIERS = ("MULT18X18D", "ICESTORM_DSP")
 
 TOP = Path(__file__).parents[1]
 RECORD = TOP / "bench/results/fmax.json"
+PAGE = TOP / "bench/results/fmax.md"
 COEFFICIENTS = TOP / "boards/fmax_coefficients.py"
 
 _SMALL = Config(
@@ -166,55 +167,98 @@ def miscounted(record: Sequence[dict[str, Any]]) -> list[str]:
     return result
 
 
-def fit(
-    record: Sequence[dict[str, Any]],
-) -> tuple[dict[str, dict[str, float]], dict[str, float], dict[str, int]]:
-    """Coefficients, largest error and number of builds, by silicon, printed for every build."""
-    coefficients, margins, builds = {}, {}, {}
-    now = gateware()
+@dataclass(frozen=True)
+class Fit:
+    """The model of one kind of silicon.
+
+    Parameters
+    ----------
+    weights : dict of term to nanoseconds
+    margin : float
+        Largest error, as a share, on a build left out.
+    rows : list of (configuration, MHz routed, error, error with this build left out, remarks)
+    """
+
+    weights: dict[str, float]
+    margin: float
+    rows: list[tuple[str, float, float, float, str]]
+
+
+def fit(record: Sequence[dict[str, Any]]) -> dict[str, Fit]:
+    """The model of each kind of silicon that the record has builds of."""
     kinds = {entry["board"]: silicon(find_board(entry["board"])) for entry in record}
-    for kind in dict.fromkeys(kinds.values()):
-        own = [entry for entry in record if kinds[entry["board"]] == kind]
-        cases = [(Config(**entry["config"]), find_board(entry["board"])) for entry in own]
-        found = [terms(config, board) for config, board in cases]
-        sizes = np.array([list(sizes.values()) for sizes in found], float)
-        rates = np.array([median(entry["fmax_mhz"].values()) for entry in own])
-        periods = 1000 / rates
-        solution = least_squares(sizes, periods)
-        names = list(found[0])
-        coefficients[kind] = dict(zip(names, solution.round(5).tolist(), strict=True))
-        print(f"{kind}: MHz routed, error of the model, and with this build left out")
-        largest = 0.0
-        for row, (entry, (config, _)) in enumerate(zip(own, cases, strict=True)):
-            others = np.arange(len(own)) != row
-            unseen = 1000 / (sizes[row] @ least_squares(sizes[others], periods[others]))
-            error, left_out = 1000 / (sizes[row] @ solution) / rates[row] - 1, unseen / rates[row]
-            spread = max(entry["fmax_mhz"].values()) / min(entry["fmax_mhz"].values()) - 1
-            luck = f", {len(entry['fmax_mhz'])} placements {spread:.0%} apart" * (spread > 0)
-            old = "" if entry["gateware"] == now else ", of another gateware"
-            print(
-                f"  {title(config)}: {rates[row]:.1f} {error:+.1%} {left_out - 1:+.1%}{luck}{old}"
-            )
-            largest = max(largest, abs(left_out - 1))
-        margins[kind] = float(np.ceil(100 * largest) / 100)
-        builds[kind] = len(own)
-    return coefficients, margins, builds
+    return {
+        kind: _fit([entry for entry in record if kinds[entry["board"]] == kind])
+        for kind in sorted(set(kinds.values()))
+    }
 
 
-def write_coefficients(
-    coefficients: dict[str, dict[str, float]], margins: dict[str, float], builds: dict[str, int]
-) -> None:
+def _fit(own: Sequence[dict[str, Any]]) -> Fit:
+    configs = [Config(**entry["config"]) for entry in own]
+    found = [
+        terms(config, find_board(entry["board"]))
+        for config, entry in zip(configs, own, strict=True)
+    ]
+    sizes = np.array([list(sizes.values()) for sizes in found], float)
+    rates = np.array([median(entry["fmax_mhz"].values()) for entry in own])
+    periods = 1000 / rates
+    solution = least_squares(sizes, periods)
+    now, rows = gateware(), []
+    for row, (entry, config) in enumerate(zip(own, configs, strict=True)):
+        others = np.arange(len(own)) != row
+        unseen = sizes[row] @ least_squares(sizes[others], periods[others])
+        seeds = entry["fmax_mhz"].values()
+        remarks = []
+        if len(seeds) > 1:
+            apart = max(seeds) / min(seeds) - 1
+            remarks.append(f"{len(seeds)} placements, {apart:.0%} apart")
+        if entry["gateware"] != now:
+            remarks.append("of another gateware")
+        errors = [
+            1000 / float(period) / rates[row] - 1 for period in (sizes[row] @ solution, unseen)
+        ]
+        rows.append((title(config), float(rates[row]), *errors, ", ".join(remarks)))
+    margin = float(np.ceil(100 * max(abs(row[3]) for row in rows)) / 100)
+    return Fit(dict(zip(found[0], solution.round(5).tolist(), strict=True)), margin, rows)
+
+
+def write_page(fits: dict[str, Fit], record: Sequence[dict[str, Any]]) -> None:
+    """Write results/fmax.md, and print it."""
+    tools = sorted({tool for entry in record for tool in entry["tools"].values()})
+    lines = [
+        "# Clocks after place and route, and the model's error",
+        "",
+        f"Written by `python bench/fmax.py`, with {', '.join(tools)}. Core, link and UART, on the",
+        "board's FPGA. *Left out*: the error of the model had it not seen that build.",
+    ]
+    for kind, found in fits.items():
+        lines += [
+            "",
+            f"## {kind}: within {found.margin:.0%}",
+            "",
+            "| configuration | MHz | error | left out | |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {name} | {rate:.1f} | {error:+.1%} | {unseen:+.1%} | {remarks} |"
+            for name, rate, error, unseen, remarks in found.rows
+        ]
+    PAGE.write_text("\n".join(lines) + "\n")
+    print(PAGE.read_text())
+
+
+def write_coefficients(fits: dict[str, Fit]) -> None:
     """Write boards/fmax_coefficients.py."""
     lines = [
         '"""Nanoseconds per unit of what makes paths long, written by bench/fmax.py."""',
         "",
         "COEFFICIENTS: dict[str, dict[str, float]] = {",
     ]
-    for kind, values in coefficients.items():
-        entries = [f'        "{name}": {value!r},' for name, value in values.items()]
+    for kind, found in fits.items():
+        entries = [f'        "{name}": {value!r},' for name, value in found.weights.items()]
         lines += [f'    "{kind}": {{', *entries, "    },"]
-    shares = ", ".join(f'"{kind}": {share!r}' for kind, share in margins.items())
-    counts = ", ".join(f'"{kind}": {count}' for kind, count in builds.items())
+    shares = ", ".join(f'"{kind}": {found.margin!r}' for kind, found in fits.items())
+    counts = ", ".join(f'"{kind}": {len(found.rows)}' for kind, found in fits.items())
     lines += [
         "}",
         "",
@@ -255,7 +299,9 @@ def main(arguments: Sequence[str]) -> int:
     if wrong:
         print("\n".join([*wrong, "correct hw/area.py"]))
         return 1
-    write_coefficients(*fit(record))
+    fits = fit(record)
+    write_coefficients(fits)
+    write_page(fits, record)
     return 0
 
 

@@ -63,4 +63,6 @@ def terms(config: Config, board: Board) -> dict[str, float]:
         "logic": 1,
         # Wires grow with the side of the area that a design takes.
         "wires": math.sqrt(area.lut4),
+        "window": int(config.window > 0),
+        "multiplier": int(config.multiplier_bits > 0),
     }

@@ -40,20 +40,29 @@ def test_blocks_of_builds_are_those_that_are_counted(bench):
     assert message.endswith(" block RAMs, and the build has 1")
 
 
-def test_coefficients_are_the_fit_s(bench, capsys):
-    coefficients, margins, builds = bench["fit"](RECORDED)
-    assert builds == BUILDS
-    assert margins == MARGIN
-    for kind, weights in coefficients.items():
-        assert weights == pytest.approx(COEFFICIENTS[kind], rel=1e-3, abs=1e-3)
-    assert "with this build left out" in capsys.readouterr().out
+def test_coefficients_are_the_fit_s(bench):
+    fits = bench["fit"](RECORDED)
+    assert {kind: len(found.rows) for kind, found in fits.items()} == BUILDS
+    assert {kind: found.margin for kind, found in fits.items()} == MARGIN
+    for kind, found in fits.items():
+        assert found.weights == pytest.approx(COEFFICIENTS[kind], rel=1e-3, abs=1e-3)
+        assert found.margin >= max(abs(row[3]) for row in found.rows)
 
 
-def test_the_file_that_is_written(bench, tmp_path):
-    bench["write_coefficients"].__globals__["COEFFICIENTS"] = tmp_path / "c.py"
-    bench["write_coefficients"](COEFFICIENTS, MARGIN, BUILDS)
-    there = BENCH.parent / "boards" / "fmax_coefficients.py"
-    assert (tmp_path / "c.py").read_text() == there.read_text()
+def test_the_files_that_are_written(bench, tmp_path, capsys):
+    names = bench["main"].__globals__
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COEFFICIENTS", "PAGE", "RECORD"):
+            there = names[name]
+            (tmp_path / there.name).write_bytes(there.read_bytes())
+            patch.setitem(names, name, tmp_path / there.name)
+        assert bench["main"](["--fit"]) == 0
+    for path in (BENCH.parent / "boards" / "fmax_coefficients.py", BENCH / "results" / "fmax.json"):
+        assert (tmp_path / path.name).read_text() == path.read_text()
+    page = capsys.readouterr().out
+    for kind, margin in MARGIN.items():
+        assert f"## {kind}: within {margin:.0%}\n" in page
+        assert f"## {kind}: within {margin:.0%}\n" in (BENCH / "results" / "fmax.md").read_text()
 
 
 def test_builds_can_be_added(bench, tmp_path):
