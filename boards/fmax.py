@@ -30,11 +30,14 @@ class Fmax:
         Largest error, as a share, on a recorded build that the fit had not seen.
     builds : int
         Configurations that the fit has seen.
+    unseen : tuple of str
+        Parts of the configuration that none of them had; the estimate leaves out what they cost.
     """
 
     mhz: float
     margin: float
     builds: int
+    unseen: tuple[str, ...] = ()
 
 
 def silicon(board: Board) -> str:
@@ -53,7 +56,8 @@ def estimate_fmax(config: Config, board: Board) -> Fmax | None:
         return None
     weights, sizes = COEFFICIENTS[kind], terms(config, board)
     period = sum(weight * sizes[name] for name, weight in weights.items())
-    return Fmax(1000 / period, MARGIN[kind], BUILDS[kind])
+    unseen = tuple(name for name, size in sizes.items() if size and name not in weights)
+    return Fmax(1000 / period, MARGIN[kind], BUILDS[kind], unseen)
 
 
 def terms(config: Config, board: Board) -> dict[str, float]:
@@ -63,6 +67,8 @@ def terms(config: Config, board: Board) -> dict[str, float]:
         "logic": 1,
         # Wires grow with the side of the area that a design takes.
         "wires": math.sqrt(area.lut4),
+        # Block RAMs stand in columns all over the FPGA: many of them pull a design apart.
+        "memories": area.block_rams,
         "window": int(config.window > 0),
         "multiplier": int(config.multiplier_bits > 0),
     }

@@ -10,7 +10,7 @@ import published
 import pytest
 from onnx import TensorProto, helper
 
-from weft.boards.fmax import estimate_fmax
+from weft.boards.fmax import Fmax, estimate_fmax
 from weft.boards.registry import BOARDS
 from weft.cli import main
 from weft.commands.estimate import estimate
@@ -163,6 +163,18 @@ def test_no_builds_of_an_fpga(capsys, quantized, monkeypatch):
     assert main(["estimate", str(quantized), "--board", "icebreaker"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "No builds are recorded for iCE40UP5K-SG48: its clock is not estimated." in text
+
+
+def test_parts_that_no_build_had(capsys, quantized, monkeypatch):
+    found = Fmax(40.0, 0.1, 5, ("window",))
+    monkeypatch.setattr("weft.commands.estimate.estimate_fmax", lambda config, board: found)
+    entry = run_json(capsys, quantized, "--board", "icebreaker")[1]["boards"][0]
+    assert entry["fmax_unseen"] == ["window"]
+    assert entry["latency_ms"] == entry["cycles"] / 40_000
+    assert main(["estimate", str(quantized), "--board", "icebreaker"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "No build with a window is recorded for iCE40UP5K-SG48: what that costs" in text
+    assert "MHz, after place and route, within 10% on icebreaker (5 builds)" in text
 
 
 def test_a_board_named_twice_is_one(quantized):

@@ -100,6 +100,7 @@ class Estimate:
             "fmax_mhz": None if fmax is None else fmax.mhz,
             "fmax_margin": None if fmax is None else fmax.margin,
             "fmax_builds": 0 if fmax is None else fmax.builds,
+            "fmax_unseen": [] if fmax is None else list(fmax.unseen),
             "latency_ms": self.latency_ms,
             "target_mhz": board.target_mhz,
             "device": {

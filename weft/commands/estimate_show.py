@@ -44,7 +44,7 @@ def show_estimates(model: str, estimates: Sequence[Estimate]) -> None:
         _show_reasons(estimate)
     if len(estimates) == 1 and estimates[0].layers:
         show_ideal(estimates[0].layers)
-    for line in _notes(estimates):
+    for line in dict.fromkeys(_notes(estimates)):
         say(wrap(line))
 
 
@@ -111,6 +111,12 @@ def _notes(estimates: Sequence[Estimate]) -> Iterable[str]:
         )
         text += f"; MHz, after place and route, within {known}"
     yield f"{text}: the largest errors on configurations left out of the fits."
+    for e in estimates:
+        if e.fmax is not None and e.fmax.unseen:
+            yield (
+                f"No build with a {' or a '.join(e.fmax.unseen)} is recorded for {e.board.device}: "
+                "what that costs the clock is left out."
+            )
     unknown = sorted({e.board.device for e in estimates if e.fmax is None and e.config})
     if unknown:
         yield f"No builds are recorded for {', '.join(unknown)}: its clock is not estimated."
