@@ -2,8 +2,8 @@
 
 The period after place and route is modelled as a sum over what makes paths long, each times a
 coefficient that was fitted to recorded builds (``bench/fmax.py``). Core, link and UART on a
-board are meant. Placement is a matter of luck: the same design placed from two seeds differs
-by several per cent, which no model of this kind can know.
+board are meant. Placement is a matter of luck: the
+same design placed from another seed comes out differently, which no such model can know.
 """
 
 from __future__ import annotations
