@@ -97,8 +97,7 @@ class Program:
         names = {node.name for node in self.network.nodes}
         counts = [int(layer["instructions"]) for layer in self.layers]
         known = all(layer["name"] in names for layer in self.layers)
-        words = sum(counts) * instruction_words(self.config)
-        if not known or words != len(self.images[Space.PROGRAM]) or min(counts, default=0) < 1:
+        if not known or sum(counts) != len(self.instructions) or min(counts, default=0) < 1:
             raise InputError(
                 "the program does not say which instructions belong to which node; "
                 "compile the model again"
