@@ -32,6 +32,9 @@ from weft.hw.area import Area, Family, count_block_rams, count_multipliers, feat
 from weft.hw.config import Config
 from weft.hw.core import Core
 
+sys.path.insert(0, str(Path(__file__).parent))
+from least_squares import least_squares
+
 TOP = Path(__file__).parents[1]
 RECORD = TOP / "bench/results/area.json"
 COEFFICIENTS = TOP / "hw/area_coefficients.py"
@@ -191,42 +194,18 @@ def fit(found: dict[str, Any]) -> tuple[dict[str, dict[str, float]], dict[str, f
         names = list(features(configs[0]))
         sizes = np.array([list(features(config).values()) for config in configs], float)
         wanted = np.array([area_of_cells(core["cells"]).lut4 for core in cores], float)
-        solution = _least_squares(sizes, wanted)
+        solution = least_squares(sizes, wanted)
         coefficients[family] = dict(zip(names, solution.round(4).tolist(), strict=True))
         margins[family] = 0.0
         print(f"{family}: lookup tables, error of the model, and with this core left out")
         for row, config in enumerate(configs):
             others = np.arange(len(configs)) != row
-            unseen = sizes[row] @ _least_squares(sizes[others], wanted[others]) / wanted[row] - 1
+            unseen = sizes[row] @ least_squares(sizes[others], wanted[others]) / wanted[row] - 1
             error = sizes[row] @ solution / wanted[row] - 1
             print(f"  {_title(config)}: {wanted[row]:,.0f} {error:+.1%} {unseen:+.1%}")
             margins[family] = max(margins[family], abs(unseen))
         margins[family] = float(np.ceil(100 * margins[family]) / 100)
     return coefficients, margins
-
-
-def _least_squares(sizes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Coefficients, none negative, of the least relative squared error (Lawson and Hanson)."""
-    matrix = sizes / wanted[:, None]
-    scale = np.abs(matrix).max(axis=0)
-    scale[scale == 0] = 1
-    matrix, target = matrix / scale, np.ones(len(wanted))
-    solution, used = np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1], bool)
-    while True:
-        gain = np.where(used, 0, matrix.T @ (target - matrix @ solution))
-        if gain.max() <= 1e-9:
-            return solution / scale
-        used[gain.argmax()] = True
-        while True:
-            trial = np.zeros_like(solution)
-            trial[used] = np.linalg.lstsq(matrix[:, used], target, rcond=None)[0]
-            bad = used & (trial <= 0)
-            if not bad.any():
-                solution = trial
-                break
-            step_ = (solution[bad] / (solution[bad] - trial[bad])).min()
-            solution += step_ * (trial - solution)
-            used &= solution > 1e-12
 
 
 def write_coefficients(

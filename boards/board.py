@@ -31,6 +31,8 @@ class Board:
         INT8 multipliers in its DSP blocks.
     ram_bytes : int
         On-chip memory.
+    luts, block_rams : int
+        Lookup tables of four inputs, and block RAMs, in the FPGA.
     config : Config
         The best configuration known that fits and meets `target_mhz`.
     target_mhz : float
@@ -63,6 +65,8 @@ class Board:
     device: str
     multipliers: int
     ram_bytes: int
+    luts: int
+    block_rams: int
     config: Config
     target_mhz: float
     uart: str = "uart"
@@ -75,6 +79,11 @@ class Board:
     synth_options: str = ""
     place_options: tuple[str, ...] = ()
     pack_options: tuple[str, ...] = ()
+
+    @property
+    def multiplier_blocks(self) -> int:
+        """DSP blocks in the FPGA; one of the iCE40's makes two INT8 products."""
+        return self.multipliers // 2 if self.family == "ice40" else self.multipliers
 
     @property
     def toolchain(self) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,25 @@ class Program:
         return [
             decode(row, self.config) for row in words.reshape(-1, instruction_words(self.config))
         ]
+
+    def instructions_of_layers(self) -> list[range]:
+        """Which instructions are whose, by index: a range for each of `layers`.
+
+        Raises
+        ------
+        InputError
+            If the program does not say.
+        """
+        names = {node.name for node in self.network.nodes}
+        counts = [int(layer["instructions"]) for layer in self.layers]
+        known = all(layer["name"] in names for layer in self.layers)
+        if not known or sum(counts) != len(self.instructions) or min(counts, default=0) < 1:
+            raise InputError(
+                "the program does not say which instructions belong to which node; "
+                "compile the model again"
+            )
+        ends = list(accumulate(counts))
+        return [range(end - count, end) for count, end in zip(counts, ends, strict=True)]
 
     @property
     def digest(self) -> str:

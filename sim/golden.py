@@ -30,11 +30,14 @@ class RunResult:
     outputs : dict of tensor name to int8 array, shape (N, H, W, C)
     cycles : list of int, one per sample, or None where the engine has no clock
     tensors : dict of tensor name to int8 array, or None where the engine shows none
+    instruction_cycles : list for each sample of int for each instruction, or None where nobody
+        asked for them or the engine has no clock
     """
 
     outputs: dict[str, np.ndarray]
     cycles: list[int] | None = None
     tensors: dict[str, np.ndarray] | None = None
+    instruction_cycles: list[list[int]] | None = None
 
 
 def run(program: Any, inputs: Mapping[str, np.ndarray]) -> RunResult:

@@ -17,7 +17,6 @@ import numpy as np
 from weft.compiler.network import Softmax
 from weft.compiler.program import Program
 from weft.compiler.softmax import softmax
-from weft.errors import InputError
 from weft.hw.config import Space
 from weft.hw.isa import encode, instruction_words
 from weft.sim.engine import RunResult
@@ -88,23 +87,14 @@ def cut(program: Program) -> list[Layer]:
     """
     image, words = program.images[Space.PROGRAM], instruction_words(program.config)
     outputs = {node.name: node.output for node in program.network.nodes}
-    counts = [int(layer["instructions"]) for layer in program.layers]
-    known = all(layer["name"] in outputs for layer in program.layers)
-    if not known or sum(counts) * words != len(image) or min(counts, default=0) < 1:
-        raise InputError(
-            "the program does not say which instructions belong to which node; "
-            "compile the model again"
-        )
     instructions = program.instructions
-    layers, first = [], 0
-    for layer, count in zip(program.layers, counts, strict=True):
-        after = first + count
-        part = image[first * words : after * words].copy()
-        last = encode(replace(instructions[after - 1], end=1), program.config)
+    layers = []
+    for layer, own in zip(program.layers, program.instructions_of_layers(), strict=True):
+        part = image[own.start * words : own.stop * words].copy()
+        last = encode(replace(instructions[own[-1]], end=1), program.config)
         part[-words:] = last.astype("<u4").view(np.uint8).reshape(words, -1)
         small = replace(program, images={**program.images, Space.PROGRAM: part}, layers=[layer])
         layers.append(Layer(layer["name"], outputs[layer["name"]], small))
-        first = after
     return layers
 
 

@@ -16,6 +16,7 @@ from weft.hw.config import Config
 from weft.hw.core import Core
 from weft.sim.engine import RunResult
 from weft.sim.jobs import Job, same_configuration
+from weft.sim.trace import BEGIN, DONE, KIND_BIT, TracedCore, ends
 
 #: Makes a component with the core's ports.
 Factory = Callable[[Config], wiring.Component]
@@ -33,6 +34,7 @@ def run(
     core: Factory = Core,
     stalls_seed: int | None = None,
     progress: Progress | None = None,
+    trace: bool = False,
 ) -> RunResult:
     """Run every sample of `inputs`.
 
@@ -46,6 +48,8 @@ def run(
         Hold back words at both sides of the three streams, at random from this seed.
     progress : callable, optional
         Called after each sample with the samples done and all samples.
+    trace : bool
+        Also see how long each instruction takes; not for another `core`.
 
     Returns
     -------
@@ -57,7 +61,10 @@ def run(
     RefusedError
         If the core gets stuck.
     """
-    return run_many([(program, inputs)], core=core, stalls_seed=stalls_seed, progress=progress)[0]
+    (result,) = run_jobs(
+        [Job(program, inputs)], core=core, stalls_seed=stalls_seed, progress=progress, trace=trace
+    )
+    return result
 
 
 def run_many(
@@ -81,12 +88,13 @@ def run_jobs(
     core: Factory = Core,
     stalls_seed: int | None = None,
     progress: Progress | None = None,
+    trace: bool = False,
 ) -> list[RunResult]:
     """Run jobs of one configuration, one after another; the core keeps its memories between."""
     if not jobs:
         return []
     same_configuration(jobs)
-    dut = core(jobs[0].program.config)
+    dut = (TracedCore if trace else core)(jobs[0].program.config)
     results: list[RunResult] = []
     total = sum(job.samples for job in jobs)
 
@@ -94,16 +102,21 @@ def run_jobs(
         ports = _Ports(ctx, dut, stalls_seed)
         done = 0
         for job in jobs:
-            words, cycles = [], []
+            words, cycles, spans = [], [], []
+            count = len(job.program.instructions)
             await ports.load(job.load)
             for sample in job.input:
                 await ports.load(sample)
                 cycles.append(await ports.infer(job.limit))
+                if trace:
+                    spans.append(ends(ports.events, count, cycles[-1]))
                 words.append(await ports.read(job.addresses))
                 done += 1
                 if progress is not None:
                     progress(done, total)
-            results.append(job.result(np.stack(words), cycles))
+            result = job.result(np.stack(words), cycles)
+            result.instruction_cycles = spans if trace else None
+            results.append(result)
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)
@@ -118,6 +131,7 @@ class _Ports:
     def __init__(self, ctx: Any, dut: Any, stalls_seed: int | None):
         self._ctx = ctx
         self._dut = dut
+        self.events: list[int] = []  # of the last inference, as `weft.sim.trace` has them
         self._random = None if stalls_seed is None else random.Random(stalls_seed)
 
     async def load(self, words: np.ndarray) -> None:
@@ -147,9 +161,14 @@ class _Ports:
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
+        self.events = []
         for _ in range(limit):
             if not ctx.get(dut.busy):
                 return int(ctx.get(dut.cycles))
+            if isinstance(dut, TracedCore):
+                for kind, event in ((BEGIN, dut.begin), (DONE, dut.done)):
+                    if ctx.get(event):
+                        self.events.append(kind << KIND_BIT | ctx.get(dut.cycles))
             await ctx.tick()
         raise RefusedError(
             f"the core in Amaranth's simulator did not finish an inference within {limit} cycles"

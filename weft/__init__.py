@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from weft.commands.build import build
     from weft.commands.check import check
     from weft.commands.compile import compile_model
+    from weft.commands.estimate import estimate
     from weft.commands.flash import flash
+    from weft.commands.profile import profile
     from weft.commands.quantize import quantize_model
     from weft.commands.run import run
     from weft.commands.simulate import simulate
@@ -32,7 +34,9 @@ __all__ = [
     "build",
     "check",
     "compile_model",
+    "estimate",
     "flash",
+    "profile",
     "quantize_model",
     "run",
     "simulate",
@@ -44,7 +48,9 @@ _COMMANDS = {
     "build": "build",
     "check": "check",
     "compile_model": "compile",
+    "estimate": "estimate",
     "flash": "flash",
+    "profile": "profile",
     "quantize_model": "quantize",
     "run": "run",
     "simulate": "simulate",

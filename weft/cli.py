@@ -4,133 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from weft.errors import WeftError
+from weft.options import (
+    FILE,
+    FOLDER,
+    LEVELS,
+    PATH,
+    TIMED,
+    array_of,
+    array_options,
+    arrays_of,
+    board_option,
+    inputs_option,
+    json_option,
+    output_option,
+    report_option,
+    rounding_option,
+    simulator_option,
+)
 
 if TYPE_CHECKING:
     from weft.commands.result import Result
-    from weft.hw.config import Config
     from weft.models import TfliteRounding
     from weft.report.page import Reportable
 
 #: Of sysexits.h: a bug in weft, not in what it was given.
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
-
-LEVELS = ("golden", "program", "rtl", "verilog")
-SIMULATORS = ("verilator", "icarus")
-ROUNDINGS = ("double", "single", "litert")
-
-
-class ArrayShape(click.ParamType):
-    """Rows and columns as "8x8"."""
-
-    name = "RxC"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Parse, or say how it is written."""
-        if isinstance(value, tuple):
-            return value
-        shape = re.fullmatch(r"([0-9]{1,6})[xX]([0-9]{1,6})", value)
-        if shape is None or 0 in map(int, shape.groups()):
-            self.fail(f"{value!r} is not an array shape; write rows x columns as 8x8", param, ctx)
-        return int(shape[1]), int(shape[2])
-
-
-PATH = click.Path(path_type=Path)
-FILE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
-
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, or nothing on an error."
-)
-inputs_option = click.option(
-    "--inputs", type=FILE, required=True, metavar="X.npz", help="Samples: an .npz with 'inputs'."
-)
-output_option = click.option(
-    "-o", "--output", type=FILE, required=True, metavar="Y.npz", help="Gets an .npz with 'outputs'."
-)
-simulator_option = click.option(
-    "--simulator", type=click.Choice(SIMULATORS), default="verilator", show_default=True,
-    help="For the level verilog.",
-)  # fmt: skip
-
-
-rounding_option = click.option(
-    "--rounding", type=click.Choice(ROUNDINGS),
-    help="How a TFLite model's kernels multiply: double as TFLite Micro (the default), "
-    "single, litert as LiteRT's reference.",
-)  # fmt: skip
-
-
-def _report_place(_context: Any, _parameter: Any, path: Path | None) -> Path | None:
-    """Where a report goes, refused before the work is done where it cannot."""
-    if path is not None:
-        from weft.report.page import check_place
-
-        check_place(path)
-    return path
-
-
-report_option = click.option(
-    "--report", type=PATH, metavar="R.html", callback=_report_place,
-    help="Write all that was found as one HTML page, which needs no network.",
-)  # fmt: skip
-
-
-def array_options(text: str) -> Callable:
-    """``--array`` with its own help, and what else an array has beside its shape."""
-    options = (
-        click.option("--array", type=ArrayShape(), help=text),
-        click.option(
-            "--lanes", type=click.IntRange(min=1), metavar="N",
-            help="Requantize lanes of that array.",
-        ),
-        click.option(
-            "--window", type=click.IntRange(min=1), metavar="N",
-            help="Image rows that its second activation path takes.",
-        ),
-        click.option(
-            "--multiplier-bits", type=click.IntRange(1, 31), metavar="N",
-            help="Bits of its requantizer's multiplier; fewer than 31 are not exact.",
-        ),
-    )  # fmt: skip
-
-    def decorate(command: Callable) -> Callable:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def array_of(shape: tuple[int, int] | None, **parts: int | None) -> Config | None:
-    """The configuration that ``--array`` and the options beside it ask for."""
-    from weft.hw.config import Config
-
-    given = {name: value for name, value in parts.items() if value is not None}
-    if shape is None:
-        if given:
-            option = next(iter(given)).replace("_", "-")
-            raise click.UsageError(f"--{option} says more of --array RxC; give that too.")
-        return None
-    try:
-        return Config(rows=shape[0], columns=shape[1], **given)
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from None
-
-
-def board_option(text: str, **more: Any) -> Callable:
-    """``--board`` with its own help."""
-    return click.option("--board", metavar="BOARD", help=text, **more)
 
 
 def finish(result: Result, as_json: bool) -> None:
@@ -435,6 +343,60 @@ def verify(
         folder, inputs, level=level, simulator=simulator, layers=layers, references=references
     )
     finish(result, as_json)
+
+
+@cli.command()
+@click.argument("model", type=PATH)
+@board_option("A board; may be given several times. All boards without it.", multiple=True)
+@array_options(
+    "An array on the board's FPGA instead of its own, memories to fit; may be given several times.",
+    multiple=True,
+)
+@rounding_option
+@json_option
+def estimate(
+    *,
+    model: Path,
+    board: tuple[str, ...],
+    array: tuple[tuple[int, int], ...],
+    rounding: TfliteRounding | None,
+    as_json: bool,
+    **parts: int | None,
+) -> None:
+    """Say whether the quantised MODEL fits boards, and how fast it is, without a build.
+
+    Cycles are exact, per layer, with what bounds them; block RAMs and multipliers are
+    counted; LUTs and the clock are estimated, with the estimate's measured error.
+    """
+    from weft.commands.estimate import estimate
+
+    arrays = arrays_of(array, **parts)
+    finish(estimate(model, boards=board, arrays=arrays, rounding=rounding), as_json)
+
+
+@cli.command()
+@click.argument("folder", type=PATH, metavar="DIR")
+@inputs_option
+@click.option("--level", type=click.Choice(TIMED), default="verilog", show_default=True)
+@simulator_option
+@click.option("--plot", type=FILE, metavar="P.png|P.svg", help="Draw it into this file.")
+@json_option
+def profile(
+    *,
+    folder: Path,
+    inputs: Path,
+    level: str,
+    simulator: str,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Simulate a compiled DIR, and show the cycles of each layer beside the estimate.
+
+    With the bound and the utilization of each layer; a difference gives status 1.
+    """
+    from weft.commands.profile import profile
+
+    finish(profile(folder, inputs, level=level, simulator=simulator, plot=plot), as_json)
 
 
 @cli.command()

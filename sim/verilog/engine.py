@@ -21,6 +21,7 @@ from weft.hw.verilog import to_verilog
 from weft.sim.cache import cached, digest
 from weft.sim.engine import RunResult
 from weft.sim.jobs import Job, same_configuration
+from weft.sim.trace import ends
 from weft.sim.verilog import harness
 from weft.sim.verilog.build import Simulation, build, runner, tail
 
@@ -37,6 +38,7 @@ def run(
     stalls_seed: int | None = None,
     progress: Progress | None = None,
     expected: Mapping[str, np.ndarray] | None = None,
+    trace: bool = False,
 ) -> RunResult:
     """Run every sample of `inputs` in one simulation.
 
@@ -54,6 +56,8 @@ def run(
         Called now and then with the samples done and all samples.
     expected : mapping of tensor name to int8 array, optional
         Outputs that the test bench shall compare with while it runs.
+    trace : bool
+        Also see how long each instruction takes.
 
     Returns
     -------
@@ -66,14 +70,16 @@ def run(
         If a tool is missing, the simulation fails or gets stuck, or an output is not
         as `expected`.
     """
-    return run_many(
-        [(program, inputs)],
+    (result,) = run_jobs(
+        [Job(program, inputs)],
         simulator=simulator,
         verilog_path=verilog_path,
         stalls_seed=stalls_seed,
         progress=progress,
         expected=None if expected is None else [expected],
-    )[0]
+        trace=trace,
+    )
+    return result
 
 
 def run_many(
@@ -108,12 +114,15 @@ def run_jobs(
     stalls_seed: int | None = None,
     progress: Progress | None = None,
     expected: Sequence[Mapping[str, np.ndarray]] | None = None,
+    trace: bool = False,
 ) -> list[RunResult]:
     """Run jobs of one configuration, one after another; the core keeps its memories between."""
     if not jobs:
         return []
     same_configuration(jobs)
-    simulation = prepare(jobs[0].program, simulator=simulator, verilog_path=verilog_path)
+    simulation = prepare(
+        jobs[0].program, simulator=simulator, verilog_path=verilog_path, trace=trace
+    )
     folder = Path(tempfile.mkdtemp(prefix="weft-simulation-"))
     _write_plan(folder, jobs, stalls_seed or 0, expected)
     # On failure the folder stays: the error names the log in it.
@@ -121,12 +130,20 @@ def run_jobs(
     if result["mismatch"] is not None:
         raise RefusedError(_mismatch(jobs, result["mismatch"], simulator))
     words = np.fromfile(folder / harness.DATA_FILE, "<u4")
+    events = np.fromfile(folder / harness.TRACE_FILE, "<u4") if trace else None
     shutil.rmtree(folder)
-    return _results(jobs, words, result["cycles"])
+    results = _results(jobs, words, result["cycles"])
+    if events is not None:
+        _take_trace(jobs, results, events)
+    return results
 
 
 def prepare(
-    program: Program, *, simulator: str = "verilator", verilog_path: str | Path | None = None
+    program: Program,
+    *,
+    simulator: str = "verilator",
+    verilog_path: str | Path | None = None,
+    trace: bool = False,
 ) -> Simulation:
     """Build the simulation for the program's configuration, or find the one built before."""
     if verilog_path is None:
@@ -142,8 +159,13 @@ def prepare(
     # The header names the program, which has no say in the simulation.
     lines = text.splitlines(keepends=True)
     start = next((n for n, line in enumerate(lines) if not line.startswith("//")), len(lines))
+    if trace and not all(part in text for part in harness.TRACED):
+        raise InputError(
+            f"the Verilog {verilog_path} does not show when an instruction begins and ends; "
+            "compile the model again"
+        )
     return build(
-        "".join(lines[start:]) + harness.VERILOG,
+        "".join(lines[start:]) + harness.harness(trace=trace),
         top=harness.TOP,
         simulator=simulator,
         private=True,
@@ -294,6 +316,20 @@ def _results(jobs: Sequence[Job], words: np.ndarray, cycles: Sequence[int]) -> l
         word += size
         sample += job.samples
     return results
+
+
+def _take_trace(jobs: Sequence[Job], results: Sequence[RunResult], events: np.ndarray) -> None:
+    """Add the cycles of each instruction to the results, from the events of all inferences."""
+    at = 0
+    for job, result in zip(jobs, results, strict=True):
+        count = len(job.program.instructions)
+        result.instruction_cycles = []
+        for cycles in result.cycles or ():
+            # Whatever is left over is the last inference's, which then is wrong.
+            last = job is jobs[-1] and len(result.instruction_cycles) == job.samples - 1
+            after = len(events) if last else at + 2 * count
+            result.instruction_cycles.append(ends(events[at:after], count, cycles))
+            at = after
 
 
 def _mismatch(jobs: Sequence[Job], found: Mapping[str, int], simulator: str) -> str:

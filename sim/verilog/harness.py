@@ -16,6 +16,7 @@ PERIOD = 10
 LOAD_FILE = "load.bin"
 READ_FILE = "read.bin"
 DATA_FILE = "data.bin"
+TRACE_FILE = "trace.bin"
 
 # Each channel has a counter of words wanted, which only the test bench writes, and one of
 # words moved, which only the harness writes; so neither overwrites the other. `stalls` is the
@@ -127,3 +128,23 @@ module weft_bench;
   end
 endmodule
 """
+
+#: What a trace looks at in the core's Verilog.
+TRACED = (r"\weft_core.decoder  decoder (", r"output \begin ;", "input done;")
+
+#: `weft.sim.trace` says what the words are.
+_TRACE = """
+  integer trace_file;
+  initial trace_file = $fopen("trace.bin", "wb");
+
+  always @(posedge clk) begin
+    if (core.decoder.\\begin ) $fwrite(trace_file, "%u", {1'b0, cycles[30:0]});
+    if (core.decoder.done) $fwrite(trace_file, "%u", {1'b1, cycles[30:0]});
+  end
+endmodule
+"""
+
+
+def harness(*, trace: bool = False) -> str:
+    """The module; with `trace` it writes down when instructions begin and end."""
+    return VERILOG.removesuffix("endmodule\n") + _TRACE if trace else VERILOG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,12 @@ def compile_for_board(network: Network, board: Board) -> Program:
         if problems_of(network):
             raise
         others = [other.name for other in BOARDS.values() if _fits(network, other)]
-        problems = [replace(problem, remedy=_remedy(problem, others)) for problem in error.problems]
-        raise UnsupportedError(network.name, problems) from None
+        raise UnsupportedError(network.name, with_remedies(error.problems, others)) from None
+
+
+def with_remedies(problems: Sequence[Problem], others: list[str]) -> list[Problem]:
+    """What stands in the way on one board, with the names of others where the network fits."""
+    return [replace(problem, remedy=_remedy(problem, others)) for problem in problems]
 
 
 def _remedy(problem: Problem, others: list[str]) -> str:

@@ -29,6 +29,7 @@ def run_level(
     simulator: str = "verilator",
     verilog_path: Path | None = None,
     progress: Progress | None = None,
+    trace: bool = False,
 ) -> RunResult:
     """Run a program at one level.
 
@@ -44,6 +45,8 @@ def run_level(
         The Verilog to simulate; by default it is made from the program's configuration.
     progress : callable, optional
         Told how far the levels "rtl" and "verilog" are; the others do not say.
+    trace : bool
+        At these levels, also see how long each instruction takes.
     """
     match level:
         case "golden":
@@ -51,13 +54,14 @@ def run_level(
         case "program":
             return interpreter.run(program, inputs)
         case "rtl":
-            return rtl.run(program, inputs, progress=progress)
+            return rtl.run(program, inputs, progress=progress, trace=trace)
         case "verilog":
             if verilog_path is not None:
                 _check_core(verilog_path, program)
             return verilog.run(
-                program, inputs, simulator=simulator, verilog_path=verilog_path, progress=progress
-            )
+                program, inputs, simulator=simulator, verilog_path=verilog_path,
+                progress=progress, trace=trace,
+            )  # fmt: skip
     raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
 
 

@@ -1,0 +1,74 @@
+"""How fast a configuration's bitstream runs, from the configuration alone.
+
+The period after place and route is modelled as a sum over what makes paths long, each times a
+coefficient that was fitted to recorded builds (``bench/fmax.py``). Core, link and UART on a
+board are meant. Placement is a matter of luck: the
+same design placed from another seed comes out differently, which no such model can know.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from weft.boards.board import Board
+from weft.boards.fmax_coefficients import BUILDS, COEFFICIENTS, MARGIN
+from weft.hw.area import estimate_area
+from weft.hw.config import Config
+
+
+@dataclass(frozen=True)
+class Fmax:
+    """A frequency and how well it is known.
+
+    Parameters
+    ----------
+    mhz : float
+        The core's clock after routing, the median of placements.
+    margin : float
+        Largest error, as a share, on a recorded build that the fit had not seen.
+    builds : int
+        Configurations that the fit has seen.
+    unseen : tuple of str
+        Parts of the configuration that none of them had; the estimate leaves out what they cost.
+    """
+
+    mhz: float
+    margin: float
+    builds: int
+    unseen: tuple[str, ...] = ()
+
+
+def silicon(board: Board) -> str:
+    """What of a board's FPGA decides its speed: ``"iCE40UP"``, ``"LFE5U-6"``."""
+    lattice = re.fullmatch(r"(LFE5UM?5?G?)-\d+F-(\d).*", board.device)
+    if lattice:
+        return f"{lattice[1]}-{lattice[2]}"
+    ice = re.match(r"iCE40[A-Z]+", board.device)
+    return ice[0] if ice else board.device
+
+
+def estimate_fmax(config: Config, board: Board) -> Fmax | None:
+    """Highest frequency of `config` on a board's FPGA; None where no build is recorded."""
+    kind = silicon(board)
+    if kind not in COEFFICIENTS:
+        return None
+    weights, sizes = COEFFICIENTS[kind], terms(config, board)
+    period = sum(weight * sizes[name] for name, weight in weights.items())
+    unseen = tuple(name for name, size in sizes.items() if size and name not in weights)
+    return Fmax(1000 / period, MARGIN[kind], BUILDS[kind], unseen)
+
+
+def terms(config: Config, board: Board) -> dict[str, float]:
+    """What the period is counted by."""
+    area = estimate_area(config, board.family)
+    return {
+        "logic": 1,
+        # Wires grow with the side of the area that a design takes.
+        "wires": math.sqrt(area.lut4),
+        # Block RAMs stand in columns all over the FPGA: many of them pull a design apart.
+        "memories": area.block_rams,
+        "window": int(config.window > 0),
+        "multiplier": int(config.multiplier_bits > 0),
+    }

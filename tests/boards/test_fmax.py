@@ -1,0 +1,56 @@
+"""The model of the clock: what it is by, and what it says where nothing is known."""
+
+from dataclasses import replace
+
+import pytest
+
+from weft.boards.fmax import estimate_fmax, silicon, terms
+from weft.boards.fmax_coefficients import BUILDS, COEFFICIENTS, MARGIN
+from weft.boards.registry import BOARDS
+
+ICE, ECP = BOARDS["icebreaker"], BOARDS["ulx3s-85f"]
+
+
+@pytest.mark.parametrize(
+    ("device", "kind"),
+    [
+        ("LFE5U-85F-6BG381", "LFE5U-6"),
+        ("LFE5U-25F-8BG256", "LFE5U-8"),
+        ("LFE5UM5G-85F-8BG381", "LFE5UM5G-8"),
+        ("iCE40UP5K-SG48", "iCE40UP"),
+        ("iCE40HX8K-CT256", "iCE40HX"),
+        ("GW1NR-9", "GW1NR-9"),
+    ],
+)
+def test_silicon(device, kind):
+    assert silicon(replace(ICE, device=device)) == kind
+
+
+@pytest.mark.parametrize("board", [ICE, ECP], ids=lambda board: board.name)
+def test_the_period_is_the_sum_of_its_terms(board):
+    kind, config = silicon(board), board.config
+    found = estimate_fmax(config, board)
+    sizes = terms(config, board)
+    assert sizes.keys() >= COEFFICIENTS[kind].keys()
+    period = sum(weight * sizes[name] for name, weight in COEFFICIENTS[kind].items())
+    assert found.mhz == pytest.approx(1000 / period)
+    assert (found.margin, found.builds) == (MARGIN[kind], BUILDS[kind])
+    assert found.builds > 1
+
+
+def test_a_part_that_no_build_had_is_named(monkeypatch):
+    monkeypatch.setitem(COEFFICIENTS, "iCE40UP", {"logic": 20.0, "wires": 0.1, "memories": 0.0})
+    config = replace(ICE.config, rows=8, columns=2, lanes=2, window=2, multiplier_bits=8)
+    assert estimate_fmax(ICE.config, ICE).unseen == ()
+    assert estimate_fmax(config, ICE).unseen == ("window", "multiplier")
+
+
+def test_larger_designs_are_not_faster():
+    config = ECP.config
+    small = estimate_fmax(replace(config, rows=4, columns=4), ECP).mhz
+    assert estimate_fmax(config, ECP).mhz <= small
+    assert min(min(values.values()) for values in COEFFICIENTS.values()) >= 0
+
+
+def test_an_fpga_without_builds():
+    assert estimate_fmax(ICE.config, replace(ICE, device="iCE40HX8K-CT256")) is None
