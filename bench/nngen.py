@@ -223,9 +223,9 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         "int8, batch 1, ECP5 after Yosys' `" + found["synthesis"] + "`, the whole accelerator of",
         "both. NNgen's cycles are from the host's start to the end it reads, its transfers from",
-        "and to its own model of AXI memory included; weft's from the start to the last result, with",
-        "weights, input and output in its own memories. *Words moved* are weft's 32-bit words of",
-        "input and output, one cycle each at its ports before and after; NNgen has none beside.",
+        "and to its own model of AXI memory included; weft's from the start to the last result,",
+        "with weights, input and output in its own memories. *Words moved* are weft's 32-bit words",
+        "of input and output, one cycle each at its ports before and after; NNgen has none beside.",
         "Written by `python bench/nngen.py`.",
         "",
     ]
