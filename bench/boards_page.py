@@ -23,9 +23,11 @@ def markdown(whole: dict[str, Any]) -> str:
     tools = dict(whole["tools"])
     for record in records.values():
         tools.update(record.get("tools", {}))
-    named = (
-        f"{name} {number}" if number[:1].isdigit() else number for name, number in tools.items()
-    )
+    # The tools of a board say their names with their versions.
+    named = [
+        f"{name} {number}" if number[:1].isdigit() else f"{number} ({name})"
+        for name, number in tools.items()
+    ]
     return "\n".join([*parts, ", ".join(named), ""])
 
 
