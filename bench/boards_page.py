@@ -15,6 +15,9 @@ Times are seconds of processor time. Written by `python bench/boards.py`;
 [docs/performance.md](../../docs/performance.md) says how to read it.
 """
 
+#: Reasons why a model does not fit, in the table.
+SHOWN = 3
+
 
 def markdown(whole: dict[str, Any]) -> str:
     """The whole page."""
@@ -73,11 +76,17 @@ def _models(whole: dict[str, Any]) -> str:
         best = fmax(record)
         for model, row in record["models"].items():
             if "reasons" in row:
-                rows.append([name, model, "does not fit: " + "; ".join(row["reasons"]), "", ""])
+                rows.append([name, model, _reasons(row["reasons"]), "", ""])
                 continue
             latency = "-" if best is None else f"{row['cycles'] / best / 1e3:.3f} ms"
             rows.append([name, model, f"{row['cycles']:,}", f"{row['utilization']:.1%}", latency])
     return _table("Models", ["board", "model", "cycles", "utilisation", "latency"], rows)
+
+
+def _reasons(reasons: list[str]) -> str:
+    """Why a model does not fit; boards.json has all of it."""
+    shown, more = reasons[:SHOWN], len(reasons) - SHOWN
+    return "does not fit: " + "; ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
 
 
 def _times(records: dict[str, Any]) -> str:

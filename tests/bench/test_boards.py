@@ -60,13 +60,14 @@ def test_a_model_that_does_not_fit_says_why(bench):
     page = runpy.run_path(str(BENCH / "boards_page.py"))
     record = {
         "board": "b",
-        "models": {"ad": {"reasons": ["weight: it has 1 byte"]},
+        "models": {"ad": {"reasons": ["weight: it has 1 byte"]}, "vww": {"reasons": list("abcde")},
                    "ic": {"cycles": 2_000_000, "utilization": 0.5}},
         "route": {"1": {"fmax_mhz": 40.0, "seconds": 1.0}, "2": {"fmax_mhz": 50.0, "seconds": None},
                   "3": {"reason": "the design does not fit"}},
     }  # fmt: skip
     text = page["markdown"]({"boards": {"b": record}, "tools": {}})
     assert "| b | ad | does not fit: weight: it has 1 byte |  |  |" in text
+    assert "| b | vww | does not fit: a; b; c; and 2 more |  |  |" in text
     assert "| b | ic | 2,000,000 | 50.0% | 40.000 ms |" in text
     assert "| b | place and route, seed 1 | 1.0 |" in text
     assert "| b | place and route, seed 2 | - |" in text
