@@ -6,24 +6,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zipfile import ZipFile
 
 import numpy as np
 
 from weft.compiler.calibration_data import load_arrays
 from weft.compiler.float_graph import FloatGraph
-from weft.compiler.float_onnx import float_onnx
-from weft.compiler.float_run import Model
 from weft.compiler.network import Network
-from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.program import Program
 from weft.compiler.quantize import quantize
 from weft.compiler.tflite_file import TfliteModel, read_tflite_file
 from weft.compiler.tflite_float import float_graph, is_float_model
-from weft.compiler.tflite_float_samples import Codes, input_codes
 from weft.compiler.tflite_reader import integer_graph
 from weft.errors import InputError, RefusedError, UnsupportedError
+
+if TYPE_CHECKING:
+    from weft.compiler.float_run import Model
+    from weft.compiler.tflite_float_samples import Codes
+
+# ONNX and its runtime take most of a second to import, and an INT8 TFLite model needs neither:
+# what reads and runs real values is imported where a function is called for it.
 
 #: How TFLite's kernels multiply: `docs/arithmetic.md`.
 TfliteRounding = Literal["double", "single", "litert"]
@@ -62,6 +65,8 @@ def read_network(path: Path, rounding: TfliteRounding | None = None) -> Network:
             f"{path} is no TFLite model, and only those are rounded in several ways; "
             "leave --rounding out"
         )
+    from weft.compiler.onnx_reader import load_onnx  # noqa: PLC0415
+
     graph = load_onnx(path)
     if not graph.scales:
         raise _without_scales(path)
@@ -115,6 +120,8 @@ def read_float(path: Path, *, take_back: bool = False) -> FloatModel:
     RefusedError
         If the model is quantised already.
     """
+    from weft.compiler.onnx_reader import load_onnx  # noqa: PLC0415
+
     compiled = f"weft compile {path} --board B -o DIR"
     if not is_tflite(path):
         graph = load_onnx(path)
@@ -132,6 +139,9 @@ def read_float(path: Path, *, take_back: bool = False) -> FloatModel:
 
 def real_model(model: TfliteModel) -> FloatModel:
     """A TFLite model as real values, which codes stand for where it has any."""
+    from weft.compiler.float_onnx import float_onnx  # noqa: PLC0415
+    from weft.compiler.tflite_float_samples import input_codes  # noqa: PLC0415
+
     graph = float_graph(model)
     return FloatModel(graph, float_onnx(graph, model.path), input_codes(model))
 

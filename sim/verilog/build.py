@@ -22,8 +22,8 @@ _VERILATOR = (
     "--x-assign", "fast",
     "--x-initial", "fast",
     "--threads", "1",
-    "--output-split", "8000",
-    "-CFLAGS", "-std=c++20 -O2",
+    "--output-split", "20000",
+    "-CFLAGS", "-std=c++20",
     # Verilog that Amaranth writes raises style warnings which say nothing about its meaning.
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD",
 )  # fmt: skip

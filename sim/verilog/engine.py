@@ -8,22 +8,18 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-import weft.hw
 from weft.compiler.program import Program
 from weft.errors import InputError, RefusedError
-from weft.hw.config import Config
-from weft.hw.verilog import to_verilog
-from weft.sim.cache import cached, digest
 from weft.sim.engine import RunResult
 from weft.sim.jobs import Job, same_configuration
 from weft.sim.trace import ends
 from weft.sim.verilog import harness
 from weft.sim.verilog.build import Simulation, build, runner, tail
+from weft.sim.verilog.source import core_verilog
 
 #: Called with the number of samples done and of all samples.
 Progress = Callable[[int, int], None]
@@ -147,7 +143,7 @@ def prepare(
 ) -> Simulation:
     """Build the simulation for the program's configuration, or find the one built before."""
     if verilog_path is None:
-        text = _verilog(program.config)
+        text = core_verilog(program.config)
     else:
         try:
             text = Path(verilog_path).read_text()
@@ -170,19 +166,6 @@ def prepare(
         simulator=simulator,
         private=True,
     )
-
-
-def _verilog(config: Config) -> str:
-    """The core's Verilog, which takes seconds to make: kept as long as the gateware is the same."""
-    gateware = sorted(Path(weft.hw.__file__).parent.rglob("*.py"))
-    key = digest(
-        [config.digest, version("amaranth"), version("weft"), *(p.read_bytes() for p in gateware)]
-    )
-
-    def make(folder: Path) -> None:
-        (folder / "core.v").write_text(to_verilog(config))
-
-    return (cached("verilog", key, make) / "core.v").read_text()
 
 
 def _write_plan(

@@ -17,7 +17,6 @@ from weft.compiler.program import Program
 from weft.console import say, step
 from weft.errors import InputError, Problem, UnsupportedError
 from weft.hw.config import Config, Space
-from weft.hw.verilog import to_verilog
 from weft.models import (
     SUMMARY,
     VERILOG,
@@ -27,6 +26,7 @@ from weft.models import (
     read_network,
     rounding_of,
 )
+from weft.sim.verilog.source import core_verilog
 
 #: Multipliers that an array may have; Verilog for more takes minutes to make.
 LARGEST_ARRAY = 1024
@@ -101,7 +101,7 @@ def compile_model(
         else:
             assert array is not None
             program = compile_for_array(network, array)
-        verilog = to_verilog(program.config, program.digest)
+        verilog = core_verilog(program.config, program.digest)
     name = None if chosen is None else chosen.name
     summary = summarize(program, model, name, rounding_of(model, rounding))
     with filling(folder):

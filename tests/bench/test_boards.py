@@ -1,0 +1,107 @@
+"""What bench/results says of the boards is what weft compiles and Yosys makes today."""
+
+import json
+import runpy
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from published import MODELS, folder
+
+from weft.boards.registry import BOARDS
+
+BENCH = Path(__file__).parents[2] / "bench"
+RECORDED = json.loads((BENCH / "results" / "boards.json").read_text())
+AGAIN = "run python bench/boards.py and say why"
+
+#: Share by which cells may differ.
+CLOSE = 0.02
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return runpy.run_path(str(BENCH / "boards.py"))
+
+
+@pytest.fixture(scope="module")
+def networks(bench):
+    folder("ic")
+    return bench["networks"](MODELS)
+
+
+def test_every_board_is_recorded():
+    assert list(RECORDED["boards"]) == list(BOARDS), AGAIN
+    for name, record in RECORDED["boards"].items():
+        assert record["config"] == asdict(BOARDS[name].config), AGAIN
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_cycles_are_as_recorded(name, bench, networks):
+    compared = ("cycles", "utilization", "reasons")
+    recorded = {
+        model: {key: row[key] for key in compared if key in row}
+        for model, row in RECORDED["boards"][name]["models"].items()
+    }
+    assert bench["cycles"](networks, BOARDS[name]) == recorded, AGAIN
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOARDS)
+def test_cells_are_as_recorded(name, bench):
+    hardware = bench["Hardware"](BOARDS[name], f"test-{name}")
+    recorded = RECORDED["boards"][name]
+    hardware.elaborate()
+    made = hardware.synthesize()
+    for count in ("lut4", "multipliers", "block_rams", "spram"):
+        assert made[count] == pytest.approx(recorded["synthesis"][count], rel=CLOSE), AGAIN
+
+
+def test_a_model_that_does_not_fit_says_why(bench):
+    page = runpy.run_path(str(BENCH / "boards_page.py"))
+    record = {
+        "board": "b",
+        "models": {"ad": {"reasons": ["weight: it has 1 byte"]}, "vww": {"reasons": list("abcde")},
+                   "ic": {"cycles": 2_000_000, "utilization": 0.5}},
+        "route": {"1": {"fmax_mhz": 40.0, "seconds": 1.0}, "2": {"fmax_mhz": 50.0, "seconds": None},
+                  "3": {"reason": "the design does not fit"}},
+    }  # fmt: skip
+    text = page["markdown"]({"boards": {"b": record}, "tools": {}})
+    assert "| b | ad | does not fit: weight: it has 1 byte |  |  |" in text
+    assert "| b | vww | does not fit: a; b; c; and 2 more |  |  |" in text
+    assert "| b | ic | 2,000,000 | 50.0% | 40.000 ms |" in text
+    assert "| b | place and route, seed 1 | 1.0 |" in text
+    assert "| b | place and route, seed 2 | - |" in text
+
+
+def test_markdown_says_the_same():
+    page = runpy.run_path(str(BENCH / "boards_page.py"))
+    assert (BENCH / "results" / "boards.md").read_text() == page["markdown"](RECORDED)
+
+
+def test_seeds_are_kept_for_the_same_netlist_alone(bench):
+    route = {"1": {"fmax_mhz": 40.0}, "10": {"fmax_mhz": 41.0}}
+    before = {"synthesis": {"cells": {"LUT4": 2}}, "tools": {"yosys": "1"}, "route": route}
+    record = {**before, "route": {"2": {"fmax_mhz": 42.0}}}
+    bench["keep_routes"](record, before)
+    assert list(record["route"]) == ["1", "2", "10"]
+    record = {**before, "synthesis": {"cells": {"LUT4": 3}}, "route": {"2": {"fmax_mhz": 42.0}}}
+    bench["keep_routes"](record, before)
+    assert list(record["route"]) == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "{}"], "--config wants one --board, and an --output of its own"),
+        (["--seeds", "1,x"], "write seeds as 1,2,3, not '1,x'"),
+        (["--models", "nowhere"], "is not there; give --models DIR"),
+        (["--board", "icebreaker", "--output", "build/o", "--config", '{"rows": 0}'], "--config: "),
+    ],
+)
+def test_usage(bench, arguments, message, capsys):
+    if "--models" not in arguments:
+        folder("ic")
+    with pytest.raises(SystemExit) as stop:
+        bench["main"](arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
