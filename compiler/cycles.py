@@ -1,7 +1,7 @@
 """How long a program takes: exact, as every latency of the gateware is a constant.
 
-The formulas follow `weft.hw.decoder` and `weft.hw.sequencer`; a test holds them equal to
-the simulated gateware.
+The formulas follow `weft.hw.decoder`, `weft.hw.sequencer` and `weft.hw.copier`; a test holds them
+equal to the simulated gateware.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from weft.hw.config import Config
 from weft.hw.isa import LOOPS, Instruction, instruction_words, results
-from weft.hw.latency import drain
+from weft.hw.latency import COPY, drain
 
 #: Cycles from asking for an instruction's last word until its first step is issued.
 _BEGIN = 4
@@ -39,12 +39,46 @@ def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> l
 
     Their sum is the core's `cycles`.
     """
-    fetch = instruction_words(config) + _BEGIN - 1
+    words = instruction_words(config)
+    copy = _Copy()
     result = []
+    now = 0  # the cycle in which the instruction's first word is asked for
     for index, instruction in enumerate(instructions):
-        # The first one waits for nothing.
-        start = max(fetch, instruction.wait + 1) if index else fetch
-        result.append(start + issue_cycles(instruction, config))
+        begin = now + words + _BEGIN - 2
+        if index:  # the first one waits for nothing
+            begin = max(begin, now + instruction.wait)
+        copy.fetch(now, words)
+        if instruction.copied:
+            begin = max(begin, copy.done)
+        copy.start(begin, instruction.copy_words)
+        following = begin + 1 + issue_cycles(instruction, config)
+        result.append(following - now)
+        now = following
     if result:
         result[-1] += drain(config, elementwise=bool(instructions[-1].elementwise)) + 1
     return result
+
+
+class _Copy:
+    """A copy under way: a word in every cycle in which nothing is fetched."""
+
+    def __init__(self) -> None:
+        self._next = self._left = 0
+        #: The first cycle in which it is not busy any more, where nothing more is fetched.
+        self.done = 0
+
+    def start(self, begin: int, words: int) -> None:
+        """Start with an instruction that begins in this cycle."""
+        if words:
+            self._next, self._left = begin + 1, words
+            self.done = begin + words + COPY
+
+    def fetch(self, first: int, words: int) -> None:
+        """The decoder reads in so many cycles from this one on."""
+        before = max(first - self._next, 0)
+        if self._left > before:
+            self._left -= before
+            self._next = first + words
+            self.done = first + words + self._left + COPY - 1
+        else:
+            self._left = 0

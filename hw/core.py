@@ -18,6 +18,7 @@ from weft.hw.array import Array
 from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config, Space
+from weft.hw.copier import Copier
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
@@ -93,6 +94,8 @@ class Core(wiring.Component):
         m.submodules.readback = ReadBack(config)
         if config.tables:
             m.submodules.tables = Tables(config, images.get(Space.TABLE))
+        if config.copies:
+            m.submodules.copier = Copier(config)
         self._connect_control(m)
         self._connect_reads(m)
         totals = self._connect_accumulators(m)
@@ -113,6 +116,16 @@ class Core(wiring.Component):
         m.d.comb += [sequencer.fields.eq(decoder.fields), sequencer.begin.eq(decoder.begin)]
         for part in (m.submodules.collect, m.submodules.store):
             m.d.comb += [part.fields.eq(decoder.late), part.begin.eq(decoder.begin_late)]
+        if self.config.copies:
+            copier = m.submodules.copier
+            m.d.comb += [
+                copier.fields.eq(decoder.fields),
+                copier.begin.eq(decoder.begin),
+                copier.blocked.eq(decoder.asking),
+                decoder.copying.eq(copier.busy),
+            ]
+            with m.If(~decoder.asking):
+                m.d.comb += program.read_address.eq(copier.read_address)
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.Elif(self.start):
@@ -269,6 +282,16 @@ class Core(wiring.Component):
         word = Signal(LoadWord)
         m.d.comb += self.load.ready.eq(~(self.busy | self.start))
         m.d.sync += [loading.eq(self.load.valid & self.load.ready), word.eq(self.load.payload)]
+        if self.config.copies:
+            # Weights are copied by the way on which the host loads them, while it may not.
+            copier = m.submodules.copier
+            with m.If(copier.arrived):
+                m.d.sync += [
+                    loading.eq(1),
+                    word.space.eq(Space.WEIGHT),
+                    word.address.eq(copier.address),
+                    word.data.eq(m.submodules.program.read_data),
+                ]
         for space in Space:
             index_bits = (self.config.row_words(space) - 1).bit_length()
             enable = loading & (word.space == space)

@@ -12,6 +12,11 @@ from weft.hw.config import Config
 BANK = 2
 
 
+#: From the reading of a word that is copied until it has been written, which is before any
+#: instruction that begins then can read it.
+COPY = BANK + 1
+
+
 #: A wide product, a rounding shift, and what makes a code of the result.
 MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
 
@@ -48,6 +53,11 @@ def drain(config: Config, *, elementwise: bool) -> int:
     """
     parts = pipeline(config)
     return sum(parts.values()) - (0 if elementwise else parts["elementwise"]) + 1
+
+
+def last_tile_read(config: Config) -> int:
+    """Cycles from the issue of an instruction's last step until all of its tile has been read."""
+    return pipeline(config)["read"] + config.rows - 1 + config.groups - 1
 
 
 def longest_drain(config: Config) -> int:
