@@ -50,11 +50,12 @@ def _faults(program: Program) -> Iterator[str]:
             yield (f"the {space.name.lower()} image has {len(image)} rows and the memory "
                    f"{config.depth(space)}")  # fmt: skip
     words = program.images.get(Space.PROGRAM)
-    if words is None or len(words) < instruction_words(config):
-        yield f"the program image holds no instructions of {instruction_words(config)} words"
+    size = instruction_words(config)
+    if words is None or len(words) < size or (len(words) % size and not config.copies):
+        yield f"the program image holds no instructions of {size} words"
         return
     instructions = program.instructions
-    size = len(instructions) * instruction_words(config)
+    size *= len(instructions)
     if not instructions[-1].end or (not config.copies and len(words) > size):
         yield "exactly the last instruction must be marked as the end"
 

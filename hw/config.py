@@ -74,6 +74,9 @@ class Config:
     copies : int
         1 for weights that are copied from the program memory while the array computes, so that
         a network may have more of them than the weight memory holds; 0 to leave it out.
+    single_port : int
+        1 where the activation and program memories have one port each, to write or to read: the
+        array then waits for a cycle whenever results are stored. 0 for a port of each kind.
 
     Raises
     ------
@@ -96,6 +99,7 @@ class Config:
     elementwise: int = 0
     table_multipliers: int = 0
     copies: int = 0
+    single_port: int = 0
 
     def __post_init__(self) -> None:
         sides = (self.rows, self.columns)
@@ -109,7 +113,7 @@ class Config:
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
         for name in ("tables", "window", "multiplier_bits", "elementwise", "table_multipliers",
-                     "copies"):  # fmt: skip
+                     "copies", "single_port"):  # fmt: skip
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name} must be an integer from 0, not {value!r}")
@@ -127,7 +131,7 @@ class Config:
             raise ValueError(
                 f"multiplier_bits must be from 0 to {MULTIPLIER_BITS}, not {self.multiplier_bits!r}"
             )
-        for name in ("elementwise", "copies"):
+        for name in ("elementwise", "copies", "single_port"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be 0 or 1, not {getattr(self, name)!r}")
         if self.table_multipliers > self.multipliers:

@@ -16,15 +16,15 @@ from amaranth.lib.wiring import In, Out
 from weft.hw.accumulate import Accumulator
 from weft.hw.array import Array
 from weft.hw.bank import Bank
-from weft.hw.collect import Collect
+from weft.hw.collect import Collect, Group
 from weft.hw.config import Config, Space
 from weft.hw.copier import Copier
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
 from weft.hw.isa import Elementwise as Operation
-from weft.hw.latency import pipeline
-from weft.hw.memory import ActivationMemory, ParameterMemory, WeightMemory, bank_init
+from weft.hw.latency import ISSUE, pipeline
+from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
 from weft.hw.ports import LoadWord
 from weft.hw.readback import ReadBack
 from weft.hw.requantize import Requantize
@@ -80,11 +80,7 @@ class Core(wiring.Component):
         config, images = self.config, self.images
         m.submodules.decoder = Decoder(config)
         m.submodules.sequencer = Sequencer(config)
-        m.submodules.program = Bank(
-            width=32,
-            depth=config.program_depth,
-            init=bank_init(images.get(Space.PROGRAM), 0, 4),
-        )
+        m.submodules.program = ProgramMemory(config, images.get(Space.PROGRAM))
         m.submodules.activation = ActivationMemory(config, images.get(Space.ACTIVATION))
         m.submodules.weight = WeightMemory(config, images.get(Space.WEIGHT))
         m.submodules.parameter = ParameterMemory(config, images.get(Space.PARAMETER))
@@ -222,8 +218,14 @@ class Core(wiring.Component):
             m.d.comb += [tables.codes.eq(results), tables.select.eq(fields.table)]
             results = tables.results
         until_store = latency["requantize"] + latency["table"]
+        if config.single_port:
+            # A step that would read in the cycle of a store is not issued.
+            earlier = delay(m, group, until_store - ISSUE, name="group")
+            group, until_store = earlier, ISSUE
+            flags = Group(Value.cast(earlier))
+            m.d.sync += m.submodules.sequencer.hold.eq(flags.valid & ~flags.skip)
         m.d.comb += [
-            store.group.eq(delay(m, group, until_store, name="group")),
+            store.group.eq(delay(m, group, until_store, name="group_to_store")),
             store.codes.eq(results),
             activation.store_enable.eq(store.enable),
             activation.store_address.eq(store.address),
@@ -273,8 +275,11 @@ class Core(wiring.Component):
         readback, activation = m.submodules.readback, m.submodules.activation
         wiring.connect(m, readback.read, wiring.flipped(self.read))
         wiring.connect(m, wiring.flipped(self.data), readback.data)
+        hold = self.busy | self.start
+        if self.config.single_port:
+            hold |= self.load.valid
         m.d.comb += [
-            readback.hold.eq(self.busy | self.start),
+            readback.hold.eq(hold),
             readback.row.eq(activation.read_data),
         ]
 

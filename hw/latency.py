@@ -12,6 +12,10 @@ from weft.hw.config import Config
 BANK = 2
 
 
+#: From the issue of a step until its activation word is read.
+ISSUE = 1
+
+
 #: From the reading of a word that is copied until it has been written, which is before any
 #: instruction that begins then can read it.
 COPY = BANK + 1
@@ -53,6 +57,11 @@ def drain(config: Config, *, elementwise: bool) -> int:
     """
     parts = pipeline(config)
     return sum(parts.values()) - (0 if elementwise else parts["elementwise"]) + 1
+
+
+def first_store(config: Config, *, elementwise: bool) -> int:
+    """Cycles from the issue of a pixel's last step until its first group is written."""
+    return drain(config, elementwise=elementwise) - config.groups + 1
 
 
 def last_tile_read(config: Config) -> int:
