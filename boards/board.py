@@ -33,6 +33,8 @@ class Board:
         On-chip memory.
     config : Config
         The best configuration known that fits and meets `target_mhz`.
+    large : Config or None
+        Another one, slower, for networks that are too large for it.
     target_mhz : float
         The core's clock; the PLL makes the nearest frequency that is not above.
     uart : str
@@ -65,6 +67,7 @@ class Board:
     ram_bytes: int
     config: Config
     target_mhz: float
+    large: Config | None = None
     uart: str = "uart"
     baud: int = 1_000_000
     leds: tuple[int, ...] = ()
@@ -75,6 +78,15 @@ class Board:
     synth_options: str = ""
     place_options: tuple[str, ...] = ()
     pack_options: tuple[str, ...] = ()
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """The configurations, in the order in which they are tried."""
+        return (self.config,) if self.large is None else (self.config, self.large)
+
+    def keeps(self, config: Config) -> bool:
+        """Whether a bitstream can give memories of a configuration their contents."""
+        return not (self.family == "ice40" and config.single_port)
 
     @property
     def toolchain(self) -> tuple[str, str, str]:

@@ -83,10 +83,21 @@ def _last_step(
         result = max(result, before + config.groups)
         while stores and stores[0] <= result:
             result += stores.popleft() == result
-        groups = instruction.last_group + 1 if tile == instruction.last_tile else config.groups
-        stores.extend(range(result + later, result + later + groups))
+        stores.extend(result + later + group for group in _writes(instruction, config, tile))
         now = result + 1
     return result
+
+
+def _writes(instruction: Instruction, config: Config, tile: int) -> list[int]:
+    """Groups of a pixel with which a word of it is complete."""
+    groups = instruction.last_group + 1 if tile == instruction.last_tile else config.groups
+    first = instruction.target_group + tile * config.groups
+    in_word = config.rows // config.lanes
+    return [
+        group
+        for group in range(groups)
+        if group == groups - 1 or (first + group + 1) % in_word == 0
+    ]
 
 
 def _gaps(instruction: Instruction) -> Iterator[tuple[int, int]]:

@@ -16,12 +16,13 @@ from amaranth.lib.wiring import In, Out
 from weft.hw.accumulate import Accumulator
 from weft.hw.array import Array
 from weft.hw.bank import Bank
-from weft.hw.collect import Collect, Group
+from weft.hw.collect import Collect
 from weft.hw.config import Config, Space
 from weft.hw.copier import Copier
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
+from weft.hw.gather import Gather
 from weft.hw.isa import Elementwise as Operation
 from weft.hw.latency import ISSUE, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
@@ -218,20 +219,32 @@ class Core(wiring.Component):
             m.d.comb += [tables.codes.eq(results), tables.select.eq(fields.table)]
             results = tables.results
         until_store = latency["requantize"] + latency["table"]
-        if config.single_port:
-            # A step that would read in the cycle of a store is not issued.
-            earlier = delay(m, group, until_store - ISSUE, name="group")
-            group, until_store = earlier, ISSUE
-            flags = Group(Value.cast(earlier))
-            m.d.sync += m.submodules.sequencer.hold.eq(flags.valid & ~flags.skip)
         m.d.comb += [
-            store.group.eq(delay(m, group, until_store, name="group_to_store")),
+            store.group.eq(delay(m, group, until_store, name="group")),
             store.codes.eq(results),
+        ]
+        if config.single_port:
+            self._connect_single_port(m)
+            return
+        m.d.comb += [
             activation.store_enable.eq(store.enable),
             activation.store_address.eq(store.address),
             activation.store_group.eq(store.lane_group),
             activation.store_data.eq(store.data),
         ]
+
+    def _connect_single_port(self, m: Module) -> None:
+        """Results to an activation memory that is either written or read."""
+        store, activation = m.submodules.store, m.submodules.activation
+        m.submodules.gather = gather = Gather(self.config)
+        for name in ("enable", "last", "address", "lane_group", "data"):
+            m.d.comb += getattr(gather, name).eq(getattr(store, name))
+        # A step that would read in the cycle of a write is not issued.
+        m.d.comb += m.submodules.sequencer.hold.eq(gather.soon)
+        for name in ("enable", "address", "lanes", "data"):
+            value = getattr(gather, "write" if name == "enable" else f"write_{name}")
+            value = delay(m, value, ISSUE - Gather.latency, name=f"store_{name}")
+            m.d.comb += getattr(activation, f"store_{name}").eq(value)
 
     def _connect_elementwise(self, m: Module) -> Value:
         """The elementwise units; the values behind them."""

@@ -44,6 +44,9 @@ def bank_init_wide(image: np.ndarray | None) -> list[int]:
 class ActivationMemory(wiring.Component):
     """Words of `rows` bytes: written by lane groups or load words, read whole.
 
+    With a single port `store_lanes`, a bit per group, takes the place of `store_group`, and
+    `store_data` is a whole word.
+
     Members
     -------
     store_enable : In
@@ -64,12 +67,16 @@ class ActivationMemory(wiring.Component):
         self.config = config
         self.image = image
         address = bits(config.activation_depth)
+        groups = config.rows // config.lanes
+        if config.single_port:
+            stores = {"store_lanes": In(groups), "store_data": In(8 * config.rows)}
+        else:
+            stores = {"store_group": In(bits(groups)), "store_data": In(8 * config.lanes)}
         super().__init__(
             {
                 "store_enable": In(1),
                 "store_address": In(address),
-                "store_group": In(bits(config.rows // config.lanes)),
-                "store_data": In(8 * config.lanes),
+                **stores,
                 "load_enable": In(1),
                 "load_row": In(address),
                 "load_word": In(bits(-(-config.rows // 4))),
@@ -122,14 +129,13 @@ class ActivationMemory(wiring.Component):
             init=bank_init_wide(self.image),
         )
         for number, first in enumerate(range(0, config.rows, unit)):
-            group, byte = divmod(first, config.lanes)
             word, load_byte = divmod(first, 4)
-            stored = self.store_enable & (self.store_group == group)
+            stored = self.store_enable & self.store_lanes[first // config.lanes]
             loaded = self.load_enable & (self.load_word == word)
             m.d.comb += [
                 ram.write_enable[number].eq(stored | loaded),
                 ram.write_data.word_select(number, 8 * unit).eq(
-                    Mux(self.store_enable, self.store_data >> 8 * byte,
+                    Mux(self.store_enable, self.store_data >> 8 * first,
                         self.load_data >> 8 * load_byte)
                 ),
             ]  # fmt: skip

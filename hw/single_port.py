@@ -53,16 +53,15 @@ class SinglePort(wiring.Component):
         )
 
     def elaborate(self, platform):
+        spram = getattr(platform, "device", "").startswith("iCE40UP")
+        if spram and self.init:
+            raise ValueError("a memory of this FPGA has no initial contents: load it over the link")
         m = Module()
         if isinstance(platform, PlainVerilog) and not self.init:
             m.submodules.memory = self._plain_verilog()
             return m
         word = Signal(self.width)
-        if getattr(platform, "device", "").startswith("iCE40UP"):
-            if self.init:
-                raise ValueError(
-                    "a memory of this FPGA has no initial contents: load it over the link"
-                )
+        if spram:
             ice40.single_port(m, self, word)
         else:
             ram = memory.Memory(shape=self.width, depth=self.depth, init=self.init)

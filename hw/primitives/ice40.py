@@ -46,26 +46,26 @@ def multipliers(m: Module, component, count: int) -> None:
 
 
 #: Bits and rows of an SB_SPRAM256KA, and bits of a row that are written together.
-_SPRAM_WIDTH, _SPRAM_DEPTH, _NIBBLE = 16, 1 << 14, 4
+SPRAM_WIDTH, SPRAM_DEPTH, _NIBBLE = 16, 1 << 14, 4
 
 
 def single_port(m: Module, component, word: Signal) -> None:
     """The memory of a `SinglePort`, without its output register."""
-    address, rows = component.address, _SPRAM_DEPTH.bit_length() - 1
+    address, rows = component.address, SPRAM_DEPTH.bit_length() - 1
     high = address[rows:]
     chosen = Signal.like(high, name="chosen")
     m.d.sync += chosen.eq(high)
     enables = Cat(bit.replicate(component.unit // _NIBBLE) for bit in component.write_enable)
     found: Value = Const(0, component.width)
-    for block in range(-(-component.depth // _SPRAM_DEPTH)):
+    for block in range(-(-component.depth // SPRAM_DEPTH)):
         data = []
-        for first in range(0, component.width, _SPRAM_WIDTH):
-            out = Signal(_SPRAM_WIDTH, name=f"out_{block}_{first}")
+        for first in range(0, component.width, SPRAM_WIDTH):
+            out = Signal(SPRAM_WIDTH, name=f"out_{block}_{first}")
             m.submodules[f"spram_{block}_{first}"] = Instance(
                 "SB_SPRAM256KA",
                 i_CLOCK=ClockSignal(),
                 i_ADDRESS=Cat(address[:rows], Const(0, max(0, rows - len(address)))),
-                i_DATAIN=Cat(component.write_data[first : first + _SPRAM_WIDTH], Const(0, 16))[:16],
+                i_DATAIN=Cat(component.write_data[first : first + SPRAM_WIDTH], Const(0, 16))[:16],
                 i_MASKWREN=Cat(enables[first // _NIBBLE :][: 4], Const(0, 4))[:4],
                 i_WREN=component.write_enable.any(),
                 i_CHIPSELECT=high == block,

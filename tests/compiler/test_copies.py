@@ -69,23 +69,21 @@ def test_random_networks(name, share):
 @pytest.mark.parametrize("name", ARRAYS)
 def test_random_networks_rtl(name):
     """In the gateware too, and in as many cycles as the compiler says, twice in a row."""
-    copying = 0
-    for seed in range(40):
+    found = {}
+    for seed in range(20):
         network, config = small(name, seed, 0.7, size=1500, max_nodes=3)
         program = compiled(network, config)
-        if program is None or not program.copied_bytes:
-            continue
-        copying += 1
-        print("seed", seed, describe(network))
-        inputs = random_inputs(np.random.default_rng(seed), network, 2)
-        found = rtl.run(program, inputs)
-        expected = golden.run_network(network, inputs)
-        for tensor in program.core_outputs:
-            np.testing.assert_array_equal(found.outputs[tensor], expected[tensor])
-        assert found.cycles == [sum(layer["cycles"] for layer in program.layers)] * 2
-        if copying == 3:
-            break
-    assert copying == 3
+        if program is not None and program.copied_bytes:
+            found[sum(layer["cycles"] for layer in program.layers)] = seed, program
+    cycles = min(found)
+    seed, program = found[cycles]
+    print("seed", seed, describe(program.network))
+    inputs = random_inputs(np.random.default_rng(seed), program.network, 2)
+    result = rtl.run(program, inputs)
+    expected = golden.run_network(program.network, inputs)
+    for tensor in program.core_outputs:
+        np.testing.assert_array_equal(result.outputs[tensor], expected[tensor])
+    assert result.cycles == [cycles] * 2
 
 
 @pytest.mark.parametrize("name", ARRAYS)
