@@ -152,8 +152,11 @@ class _Planner:
         seen = set()
         for regions in range(1, _REGIONS + 1):
             most = self.room // regions
-            sizes = {-(-excess // part) + more
-                     for part in range(1, _PARTS) for more in (0, largest // 2, largest - 1)}
+            sizes = {
+                -(-excess // part) + more
+                for part in range(1, _PARTS)
+                for more in (0, largest // 2, largest - 1)
+            }
             sizes |= {most, most - largest, largest}
             for rows in sorted(size for size in sizes if 0 < size <= most):
                 for patient in (False, True):
@@ -162,9 +165,7 @@ class _Planner:
                         seen.add(key)
                         yield *found, regions, rows
 
-    def _loads(
-        self, regions: int, rows: int, patient: bool
-    ) -> tuple[float, list[_Load]] | None:
+    def _loads(self, regions: int, rows: int, patient: bool) -> tuple[float, list[_Load]] | None:
         """Loads, each as soon as its region is free, its tiles used as soon as they are there.
 
         A `patient` choice takes a later place where it cuts fewer instructions.
@@ -247,9 +248,7 @@ class _Planner:
         self._start_copies(found, [number for *_, number in pieces], loads, regions, base)
         return CopyPlan(found, [(index, first) for index, first, *_ in pieces], permanent, copied)
 
-    def _pieces(
-        self, load_of: dict[int, int]
-    ) -> list[tuple[int, int, Instruction, int | None]]:
+    def _pieces(self, load_of: dict[int, int]) -> list[tuple[int, int, Instruction, int | None]]:
         """Instruction, its first tile, the piece, and the load it waits for."""
         spans: list[tuple[int, int, int, int | None]] = []
         for at, atom in enumerate(self.atoms):

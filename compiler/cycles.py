@@ -65,9 +65,7 @@ def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> l
     return result
 
 
-def _last_step(
-    instruction: Instruction, config: Config, first: int, stores: deque[int]
-) -> int:
+def _last_step(instruction: Instruction, config: Config, first: int, stores: deque[int]) -> int:
     """The cycle of an instruction's last step, where the activation memory has a single port.
 
     `first` is that of the first step, if nothing holds it; `stores` are the cycles in which no

@@ -113,9 +113,7 @@ class Schedule:
         self.instructions = plan.instructions
         self.names = [self.names[index] for index in origins]
         # A layer's weights are counted with the first piece of its instruction.
-        self.new_tiles = [
-            0 if first else self.new_tiles[index] for index, first in plan.origins
-        ]
+        self.new_tiles = [0 if first else self.new_tiles[index] for index, first in plan.origins]
         tiles = self.weights
         self.weights = [tiles[at] for at in plan.permanent]
         self.copied = [tiles[at] for at in plan.copied]

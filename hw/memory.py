@@ -118,7 +118,6 @@ class ActivationMemory(wiring.Component):
                 ]
         return m
 
-
     def _single_port(self, m: Module, unit: int) -> None:
         """One memory for all bytes; what is written comes first."""
         config = self.config

@@ -27,8 +27,10 @@ class Machine:
         self.config = config = program.config
         self.activation = np.zeros((config.activation_depth, config.rows), np.int8)
         images = program.images
-        permanent = images.get(Space.WEIGHT, np.zeros((0, config.multipliers), np.uint8))
-        self.weight = permanent.view(np.int8).reshape(-1, config.rows, config.columns)
+        weights: np.ndarray = images.get(Space.WEIGHT, np.zeros((0, config.multipliers), np.uint8))
+        if config.copies:
+            weights = np.pad(weights, ((0, config.weight_depth - len(weights)), (0, 0)))
+        self.weight = weights.view(np.int8).reshape(-1, config.rows, config.columns)
         parameters = (
             images[Space.PARAMETER].view("<i4").reshape(-1, config.lanes, config.parameter_words)
         )
@@ -37,10 +39,6 @@ class Machine:
         self.tables = tables.view(np.int8).reshape(-1, 256)
         self.program = program.instructions
         self.words = images[Space.PROGRAM].view("<u4").reshape(-1)
-        if config.copies:
-            whole = np.zeros((config.weight_depth, *self.weight.shape[1:]), np.int8)
-            whole[: len(self.weight)] = self.weight
-            self.weight = whole
         self._copy: tuple[slice, np.ndarray] | None = None
 
     def run(self) -> None:

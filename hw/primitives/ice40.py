@@ -66,7 +66,7 @@ def single_port(m: Module, component, word: Signal) -> None:
                 i_CLOCK=ClockSignal(),
                 i_ADDRESS=Cat(address[:rows], Const(0, max(0, rows - len(address)))),
                 i_DATAIN=Cat(component.write_data[first : first + SPRAM_WIDTH], Const(0, 16))[:16],
-                i_MASKWREN=Cat(enables[first // _NIBBLE :][: 4], Const(0, 4))[:4],
+                i_MASKWREN=Cat(enables[first // _NIBBLE :][:4], Const(0, 4))[:4],
                 i_WREN=component.write_enable.any(),
                 i_CHIPSELECT=high == block,
                 i_STANDBY=Const(0),

@@ -46,20 +46,20 @@ class For(SinglePort):
 
 
 @pytest.mark.parametrize(
-    ("form", "width", "depth", "unit", "simulator"),
+    ("form", "sizes", "simulator"),
     [
-        ("memory", 32, 100, 16, "icarus"),
-        ("module", 32, 100, 16, "icarus"),
-        ("module", 24, 60, 8, "verilator"),
-        ("spram", 32, 16384, 32, "icarus"),
-        ("spram", 32, 4096, 8, "verilator"),
-        ("spram", 32, 4096, 8, "icarus"),
-        ("spram", 24, 300, 8, "icarus"),
-        ("spram", 16, 40000, 4, "icarus"),
+        ("memory", (32, 100, 16), "icarus"),
+        ("module", (32, 100, 16), "icarus"),
+        ("module", (24, 60, 8), "verilator"),
+        ("spram", (32, 16384, 32), "icarus"),
+        ("spram", (32, 4096, 8), "verilator"),
+        ("spram", (32, 4096, 8), "icarus"),
+        ("spram", (24, 300, 8), "icarus"),
+        ("spram", (16, 40000, 4), "icarus"),
     ],
 )
-def test_traffic(form, width, depth, unit, simulator, monkeypatch):
-    platform, model = FORMS[form]
+def test_traffic(form, sizes, simulator, monkeypatch):
+    (width, depth, unit), (platform, model) = sizes, FORMS[form]
 
     def with_model(component, *, name):
         text = convert(component, name=name)
