@@ -66,8 +66,8 @@ class Machine:
         if self._copy is not None:
             raise ValueError("a copy starts while another one may be under way")
         words = self.words[ins.copy_source : ins.copy_source + ins.copy_words]
-        tiles = words.reshape(-1, self.config.tile_words).view(np.int8)
-        tiles = tiles[:, : self.config.multipliers].reshape(-1, *self.weight.shape[1:])
+        data = words.reshape(-1, self.config.tile_words).view(np.int8)
+        tiles = data[:, : self.config.multipliers].reshape(-1, *self.weight.shape[1:])
         rows = slice(ins.copy_row, ins.copy_row + len(tiles))
         self._copy = rows, tiles
         self.weight[rows] = ~tiles
