@@ -13,10 +13,10 @@ from weft.sim.verilog import engine
 
 #: And the seeds of networks that take few cycles.
 ARRAYS = {
-    "4x4": (Config(rows=4, columns=4, lanes=2, single_port=1), (10, 30, 0)),
-    "3x5": (Config(rows=3, columns=5, lanes=1, single_port=1), (1, 11, 2)),
-    "8x4, window 2": (Config(rows=8, columns=4, lanes=2, window=2, single_port=1), (2, 12, 7)),
-    "multiplier": (Config(rows=6, columns=6, lanes=3, single_port=1), (4, 14, 8)),
+    "4x4": (Config(rows=4, columns=4, lanes=2, single_port=1), (10, 0)),
+    "3x5": (Config(rows=3, columns=5, lanes=1, single_port=1), (1, 2)),
+    "8x4, window 2": (Config(rows=8, columns=4, lanes=2, window=2, single_port=1), (2, 12)),
+    "multiplier": (Config(rows=6, columns=6, lanes=3, single_port=1), (4, 8)),
 }
 
 
