@@ -35,6 +35,8 @@ class Board:
         Lookup tables of four inputs, and block RAMs, in the FPGA.
     config : Config
         The best configuration known that fits and meets `target_mhz`.
+    large : Config or None
+        Another one, slower, for networks that are too large for it.
     target_mhz : float
         The core's clock; the PLL makes the nearest frequency that is not above.
     uart : str
@@ -69,6 +71,7 @@ class Board:
     block_rams: int
     config: Config
     target_mhz: float
+    large: Config | None = None
     uart: str = "uart"
     baud: int = 1_000_000
     leds: tuple[int, ...] = ()
@@ -84,6 +87,15 @@ class Board:
     def multiplier_blocks(self) -> int:
         """DSP blocks in the FPGA; one of the iCE40's makes two INT8 products."""
         return self.multipliers // 2 if self.family == "ice40" else self.multipliers
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """The configurations, in the order in which they are tried."""
+        return (self.config,) if self.large is None else (self.config, self.large)
+
+    def keeps(self, config: Config) -> bool:
+        """Whether a bitstream can give memories of a configuration their contents."""
+        return not (self.family == "ice40" and config.single_port)
 
     @property
     def toolchain(self) -> tuple[str, str, str]:

@@ -106,7 +106,8 @@ def build(
     out : path
         The folder for the bitstream, build.json and logs; made if it is not there.
     embed : bool
-        Make the program's images the memories' initial contents.
+        Make the program's images the memories' initial contents, where the board's memories
+        have any; else the program comes over the link.
     seeds : sequence of int
         Placements to try, in order, until one meets the clock.
     require_timing : bool
@@ -150,6 +151,7 @@ class _Build:
         self.progress = progress
         self.core = core
         self.config = program if isinstance(program, Config) else program.config
+        embed = embed and board.keeps(self.config)
         self.program = program if isinstance(program, Program) and embed else None
         self.seconds: dict[str, float] = {}
         self.cached: dict[str, bool] = {}

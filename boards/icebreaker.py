@@ -26,6 +26,21 @@ BOARD = Board(
         program_depth=256,
         tables=2,
     ),
+    # Program and activations in the large memories, weights copied into block RAMs as they are
+    # needed.
+    large=Config(
+        rows=4,
+        columns=4,
+        lanes=2,
+        accumulator_bits=32,
+        activation_depth=4096,
+        weight_depth=512,
+        parameter_depth=512,
+        program_depth=16384,
+        tables=2,
+        copies=1,
+        single_port=1,
+    ),
     target_mhz=27,
     leds=(0, 1),
     bitstream=".bin",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weft.compiler.allocate import allocate, lifetimes
+from weft.compiler.copies import NoPlan, plan_copies
 from weft.compiler.cycles import instruction_cycles
 from weft.compiler.images import images
 from weft.compiler.lower import Lowering
@@ -187,9 +188,20 @@ class _Plan:
             self.schedule.add(step, self.placements)
             for instruction in self.schedule.instructions[before:]:
                 self._check(step, instruction)
-        self.schedule.instructions = with_waits(self.schedule.instructions, config)
+        self.no_copies: NoPlan | None = None
+        if config.copies and len(self.schedule.weights) > config.weight_depth:
+            self._copy_weights()
+        else:
+            self.schedule.instructions = with_waits(self.schedule.instructions, config)
         # The instructions of a pass often have the same problem.
         self.problems = list(dict.fromkeys(self.problems))
+
+    def _copy_weights(self) -> None:
+        plan = plan_copies(self.schedule.instructions, self.config)
+        if isinstance(plan, NoPlan):
+            self.no_copies = plan
+        else:
+            self.schedule.follow(plan)
 
     def _check(self, step: Pass, instruction) -> None:
         """Limits of the instruction set that no memory depth changes."""
@@ -215,13 +227,12 @@ class _Plan:
     def needs(self) -> Needs:
         """Sizes for this array."""
         activation = max(place.base + place.words for place in self.placements.values())
-        program = len(self.schedule.instructions) * instruction_words(self.config)
         return Needs(
             rows={
                 Space.ACTIVATION: activation,
-                Space.WEIGHT: len(self.schedule.weights),
+                Space.WEIGHT: self.schedule.weight_rows,
                 Space.PARAMETER: len(self.schedule.parameters),
-                Space.PROGRAM: program,
+                Space.PROGRAM: self.schedule.program_words,
             },
             tables=len(self.schedule.tables),
             accumulator_bits=max(16, *(step.accumulator_bits for step in self.passes)),
@@ -240,7 +251,8 @@ class _Plan:
                     Problem(
                         space.name.lower(), "memory",
                         f"it has {config.depth(space) * size:,} bytes and the network needs "
-                        f"{rows * size:,}, {(rows - config.depth(space)) * size:,} more",
+                        f"{rows * size:,}, {(rows - config.depth(space)) * size:,} more"
+                        + (self._why_no_copies() if space == Space.WEIGHT else ""),
                         "use a larger board or a smaller network",
                     )
                 )  # fmt: skip
@@ -265,6 +277,18 @@ class _Plan:
                             "use a configuration with more activation memory")
                 )  # fmt: skip
         return result
+
+    def _why_no_copies(self) -> str:
+        """What stands in the way of copying weights while others are used."""
+        if self.no_copies is None:
+            return ""
+        words = self.no_copies.program_words
+        if words is None:
+            return "; copying them in turns does not help, as too many are needed at once"
+        return (
+            f"; copied in turns from the program memory they need {4 * words:,} bytes of that, "
+            f"and it has {4 * self.given.program_depth:,}"
+        )
 
     def _missing_parts(self) -> Iterator[Problem]:
         if self.config.multiplier_bits and not self.given.multiplier_bits:

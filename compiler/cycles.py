@@ -1,16 +1,17 @@
 """How long a program takes: exact, as every latency of the gateware is a constant.
 
-The formulas follow `weft.hw.decoder` and `weft.hw.sequencer`; a test holds them equal to
-the simulated gateware.
+The formulas follow `weft.hw.decoder`, `weft.hw.sequencer` and `weft.hw.copier`; a test holds them
+equal to the simulated gateware.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 from weft.hw.config import Config
 from weft.hw.isa import LOOPS, Instruction, instruction_words, results
-from weft.hw.latency import drain
+from weft.hw.latency import COPY, ISSUE, drain, first_store
 
 #: Cycles from asking for an instruction's last word until its first step is issued.
 _BEGIN = 4
@@ -19,7 +20,8 @@ _BEGIN = 4
 def issue_cycles(instruction: Instruction, config: Config) -> int:
     """Cycles from an instruction's first step to its last, both included.
 
-    One a step, unless two results would come closer together than `config.groups`.
+    One a step, unless two results would come closer together than `config.groups`. What a step
+    waits for stores, where the activation memory has a single port, is not counted here.
     """
     turns = {loop: getattr(instruction, f"last_{loop}") + 1 for loop in LOOPS}
     steps = turns["block"] * turns["kx"] * turns["ky"] * turns["digit"]
@@ -39,12 +41,97 @@ def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> l
 
     Their sum is the core's `cycles`.
     """
-    fetch = instruction_words(config) + _BEGIN - 1
+    words = instruction_words(config)
+    copy = _Copy()
+    stores: deque[int] = deque()
     result = []
+    now = 0  # the cycle in which the instruction's first word is asked for
     for index, instruction in enumerate(instructions):
-        # The first one waits for nothing.
-        start = max(fetch, instruction.wait + 1) if index else fetch
-        result.append(start + issue_cycles(instruction, config))
+        begin = now + words + _BEGIN - 2
+        if index:  # the first one waits for nothing
+            begin = max(begin, now + instruction.wait)
+        copy.fetch(now, words)
+        if instruction.copied:
+            begin = max(begin, copy.done)
+        copy.start(begin, instruction.copy_words)
+        if config.single_port:
+            following = _last_step(instruction, config, begin + 1, stores) + 1
+        else:
+            following = begin + 1 + issue_cycles(instruction, config)
+        result.append(following - now)
+        now = following
     if result:
         result[-1] += drain(config, elementwise=bool(instructions[-1].elementwise)) + 1
     return result
+
+
+def _last_step(instruction: Instruction, config: Config, first: int, stores: deque[int]) -> int:
+    """The cycle of an instruction's last step, where the activation memory has a single port.
+
+    `first` is that of the first step, if nothing holds it; `stores` are the cycles in which no
+    step may be issued, as its word would be read when a result is written: in order, and those
+    of this instruction are appended.
+    """
+    later = first_store(config, elementwise=bool(instruction.elementwise)) - ISSUE
+    now, result = first, first - config.groups
+    for tile, gap in _gaps(instruction):
+        before, result = result, now + gap - 1
+        while stores and stores[0] < result:
+            result += stores.popleft() >= now
+        result = max(result, before + config.groups)
+        while stores and stores[0] <= result:
+            result += stores.popleft() == result
+        stores.extend(result + later + group for group in _writes(instruction, config, tile))
+        now = result + 1
+    return result
+
+
+def _writes(instruction: Instruction, config: Config, tile: int) -> list[int]:
+    """Groups of a pixel with which a word of it is complete."""
+    groups = instruction.last_group + 1 if tile == instruction.last_tile else config.groups
+    first = instruction.target_group + tile * config.groups
+    in_word = config.rows // config.lanes
+    return [
+        group
+        for group in range(groups)
+        if group == groups - 1 or (first + group + 1) % in_word == 0
+    ]
+
+
+def _gaps(instruction: Instruction) -> Iterator[tuple[int, int]]:
+    """The tile of every result in order, and its steps from the one before."""
+    turns = {loop: getattr(instruction, f"last_{loop}") + 1 for loop in LOOPS}
+    steps = turns["block"] * turns["kx"] * turns["ky"] * turns["digit"]
+    rows, columns = results(instruction)
+    lead = (instruction.skip_x + 1) * steps
+    line = [lead, *[(instruction.every_x + 1) * steps] * (columns - 1)]
+    for tile in range(turns["tile"]):
+        for row in range(rows):
+            above = instruction.every_y if row else instruction.skip_y
+            yield tile, above * turns["ox"] * steps + lead
+            yield from ((tile, gap) for gap in line[1:])
+
+
+class _Copy:
+    """A copy under way: a word in every cycle in which nothing is fetched."""
+
+    def __init__(self) -> None:
+        self._next = self._left = 0
+        #: The first cycle in which it is not busy any more, where nothing more is fetched.
+        self.done = 0
+
+    def start(self, begin: int, words: int) -> None:
+        """Start with an instruction that begins in this cycle."""
+        if words:
+            self._next, self._left = begin + 1, words
+            self.done = begin + words + COPY
+
+    def fetch(self, first: int, words: int) -> None:
+        """The decoder reads in so many cycles from this one on."""
+        before = max(first - self._next, 0)
+        if self._left > before:
+            self._left -= before
+            self._next = first + words
+            self.done = first + words + self._left + COPY - 1
+        else:
+            self._left = 0

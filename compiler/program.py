@@ -80,11 +80,20 @@ class Program:
 
     @property
     def instructions(self) -> list[Instruction]:
-        """The instructions, decoded from their image."""
-        words = self.images[Space.PROGRAM].view("<u4")
-        return [
-            decode(row, self.config) for row in words.reshape(-1, instruction_words(self.config))
-        ]
+        """The instructions, decoded from their image: as far as the first one marked as the end."""
+        words = self.images[Space.PROGRAM].view("<u4").reshape(-1)
+        size = instruction_words(self.config)
+        result = []
+        for first in range(0, len(words) - size + 1, size):
+            result.append(decode(words[first : first + size], self.config))
+            if result[-1].end:
+                break
+        return result
+
+    @property
+    def copied_bytes(self) -> int:
+        """Bytes of weights that an inference copies from the program memory."""
+        return 4 * sum(instruction.copy_words for instruction in self.instructions)
 
     def instructions_of_layers(self) -> list[range]:
         """Which instructions are whose, by index: a range for each of `layers`.

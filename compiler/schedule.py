@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from weft.compiler.copies import CopyPlan
 from weft.compiler.passes import Pair, Pass
 from weft.compiler.program import Placement
 from weft.compiler.sweeps import Sweep, sweeps
 from weft.hw.config import MULTIPLIER_BITS, Config
-from weft.hw.isa import Instruction, bits
+from weft.hw.isa import Instruction, bits, instruction_words
 
 #: Digits that the instruction set can count.
 MAX_DIGITS = 4
@@ -33,6 +34,8 @@ class Schedule:
     parameters : list of tuples of int64 arrays of `lanes`
         Bias, multiplier where the configuration has one, and shift.
     tables : list of int8 array of 256
+    copied : list of int8 array, shape (rows, columns)
+        Tiles in the program memory, behind the instructions.
     """
 
     config: Config
@@ -42,6 +45,7 @@ class Schedule:
     weights: list[np.ndarray] = field(default_factory=list)
     parameters: list[tuple[np.ndarray, ...]] = field(default_factory=list)
     tables: list[np.ndarray] = field(default_factory=list)
+    copied: list[np.ndarray] = field(default_factory=list)
     _known: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, step: Pass, placements: Mapping[str, Placement]) -> None:
@@ -86,6 +90,33 @@ class Schedule:
             for values in parameters(step, config)
         )
         self.parameters.extend(zip(*fields, strict=True))
+
+    @property
+    def program_words(self) -> int:
+        """32-bit words of the program memory: instructions and tiles to be copied."""
+        config = self.config
+        instructions = len(self.instructions) * instruction_words(config)
+        return instructions + len(self.copied) * config.tile_words
+
+    @property
+    def weight_rows(self) -> int:
+        """Rows of the weight memory, those to which tiles are copied included."""
+        copies = (
+            instruction.copy_row + instruction.copy_words // self.config.tile_words
+            for instruction in self.instructions
+        )
+        return max(len(self.weights), *copies)
+
+    def follow(self, plan: CopyPlan) -> None:
+        """Takes over the instructions of a plan, and moves the weights to where it wants them."""
+        origins = [index for index, _ in plan.origins]
+        self.instructions = plan.instructions
+        self.names = [self.names[index] for index in origins]
+        # A layer's weights are counted with the first piece of its instruction.
+        self.new_tiles = [0 if first else self.new_tiles[index] for index, first in plan.origins]
+        tiles = self.weights
+        self.weights = [tiles[at] for at in plan.permanent]
+        self.copied = [tiles[at] for at in plan.copied]
 
     def _weights(self, tiles: np.ndarray) -> int:
         """Address of tiles in the weight memory; equal ones are stored once."""

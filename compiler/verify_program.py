@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from weft.compiler.program import Placement, Program
+from weft.compiler.verify_weights import WeightRows
 from weft.compiler.waits import least_wait
 from weft.errors import InputError
 from weft.hw.config import Config, Space
@@ -49,12 +50,13 @@ def _faults(program: Program) -> Iterator[str]:
             yield (f"the {space.name.lower()} image has {len(image)} rows and the memory "
                    f"{config.depth(space)}")  # fmt: skip
     words = program.images.get(Space.PROGRAM)
-    if words is None or len(words) == 0 or len(words) % instruction_words(config):
-        yield f"the program image holds no instructions of {instruction_words(config)} words"
+    size = instruction_words(config)
+    if words is None or len(words) < size or (len(words) % size and not config.copies):
+        yield f"the program image holds no instructions of {size} words"
         return
     instructions = program.instructions
-    ends = [index for index, instruction in enumerate(instructions) if instruction.end]
-    if ends != [len(instructions) - 1]:
+    size *= len(instructions)
+    if not instructions[-1].end or (not config.copies and len(words) > size):
         yield "exactly the last instruction must be marked as the end"
 
     if not program.core_inputs or not program.core_outputs:
@@ -68,9 +70,14 @@ def _faults(program: Program) -> Iterator[str]:
     for name in program.core_inputs:
         place = program.placements[name]
         written[place.base : place.base + place.words] = True
+    weights = WeightRows(program, size)
     for index, instruction in enumerate(instructions):
-        for fault in _instruction_faults(program, instruction, written):
+        for fault in (
+            *weights.begin(instruction),
+            *_instruction_faults(program, instruction, written, weights),
+        ):
             yield f"instruction {index} {fault}"
+    yield from weights.end()
     yield from _wait_faults(instructions, config)
     for name in program.core_outputs:
         place = program.placements[name]
@@ -107,9 +114,12 @@ def _expected(program: Program, name: str, place: Placement) -> Placement:
     return Placement(place.base, *shape, blocks, fold, 0 if fold is None else tensor.zero_point)
 
 
-def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray) -> Iterator[str]:
+def _instruction_faults(
+    program: Program, ins: Instruction, written: np.ndarray, weights: WeightRows
+) -> Iterator[str]:
     config = program.config
     turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
+    yield from weights.read(ins)
     yield from _memory_faults(program, ins, turns)
     yield from _field_faults(config, ins, turns)
     yield from _coordinate_faults(config, ins, turns)
@@ -137,11 +147,6 @@ def _instruction_faults(program: Program, ins: Instruction, written: np.ndarray)
 def _memory_faults(program: Program, ins: Instruction, turns: dict[str, int]) -> Iterator[str]:
     config = program.config
     sizes = {space: len(program.images.get(space, ())) for space in Space}
-    taps = 1 if ins.hold_taps else turns["ky"] * turns["kx"]
-    tiles = 1 if ins.hold_tiles else turns["tile"]
-    weights = ins.weight + tiles * turns["digit"] * taps * turns["block"]
-    if weights > sizes[Space.WEIGHT]:
-        yield f"reads weight tile {weights - 1} of {sizes[Space.WEIGHT]}"
     parameters = ins.parameter + turns["tile"] * config.groups
     if parameters > sizes[Space.PARAMETER]:
         yield f"reads parameter row {parameters - 1} of {sizes[Space.PARAMETER]}"

@@ -14,7 +14,7 @@ from itertools import pairwise, product
 
 from weft.hw.config import Config
 from weft.hw.isa import LOOPS, Instruction, bits
-from weft.hw.latency import drain, until_sums
+from weft.hw.latency import drain, last_tile_read, until_sums
 
 #: From `begin` to the first step.
 _FIRST_STEP = 1
@@ -34,6 +34,9 @@ def least_wait(before: Instruction, instruction: Instruction, config: Config) ->
     # Late fields change so long after the start; then no result may be on its way. Those
     # of the array itself change with the start; then no sum may be in it.
     least = max(settle - until_sums(config), until_sums(config))
+    if instruction.copy_words:
+        # What is copied may take the place of the last tile.
+        least = max(least, last_tile_read(config))
     written = dict(_last_writes(before, config, settle))
     for word, step in _first_reads(instruction, config, settle):
         if word in written:

@@ -18,6 +18,7 @@ from weft.hw.bank import powers_of_two
 from weft.hw.config import Config
 from weft.hw.isa import bits as bits_of
 from weft.hw.memory import bank_bytes
+from weft.hw.primitives.ice40 import SPRAM_DEPTH, SPRAM_WIDTH
 from weft.hw.primitives.product import OPERAND
 from weft.hw.requantize_multiplier import SHIFT_BITS
 
@@ -56,8 +57,7 @@ class Area:
     block_rams : int
         DP16KD of 16 kbit; SB_RAM40_4K of 4 kbit.
     spram : int
-        Large single-port RAMs of the iCE40. The core's banks are read while they are written,
-        so it uses none.
+        Large single-port RAMs of the iCE40, for a configuration whose memories have one port.
     """
 
     lut4: int
@@ -74,7 +74,12 @@ def estimate_area(config: Config, family: Family) -> Area:
     """
     weights = COEFFICIENTS[family]
     lut4 = sum(weights[name] * size for name, size in features(config).items())
-    return Area(round(lut4), count_multipliers(config, family), count_block_rams(config, family))
+    return Area(
+        round(lut4),
+        count_multipliers(config, family),
+        count_block_rams(config, family),
+        count_spram(config, family),
+    )
 
 
 def features(config: Config) -> dict[str, float]:
@@ -107,8 +112,7 @@ def _banks(config: Config) -> list[tuple[int, int]]:
     unit, bits = bank_bytes(config), config.multiplier_bits
     # Bias, multiplier and shift, as `ParameterMemory` has them.
     parameters = config.value_bits + (bits + 1 + SHIFT_BITS if bits else SHIFT_BITS - 1)
-    banks = [(32, config.program_depth)]
-    banks += [(8 * unit, config.activation_depth)] * (config.rows // unit)
+    banks = [] if config.single_port else _large_banks(config)
     banks += [(8 * unit, config.weight_depth)] * (config.multipliers // unit)
     banks += [(parameters, config.parameter_depth)] * config.lanes
     if config.tables:
@@ -118,11 +122,33 @@ def _banks(config: Config) -> list[tuple[int, int]]:
     return banks
 
 
+def _large_banks(config: Config) -> list[tuple[int, int]]:
+    """Of the memories that may have a single port."""
+    if config.single_port:
+        return [(32, config.program_depth), (8 * config.rows, config.activation_depth)]
+    unit = bank_bytes(config)
+    banks = [(8 * unit, config.activation_depth)] * (config.rows // unit)
+    return [(32, config.program_depth), *banks]
+
+
+def count_spram(config: Config, family: Family) -> int:
+    """Large single-port RAMs, exactly."""
+    if family != "ice40" or not config.single_port:
+        return 0
+    return sum(
+        math.ceil(width / SPRAM_WIDTH) * math.ceil(depth / SPRAM_DEPTH)
+        for width, depth in _large_banks(config)
+    )
+
+
 def count_block_rams(config: Config, family: Family) -> int:
     """Block RAMs, exactly: a bank's parts are made of the one shape that needs the fewest."""
+    banks = _banks(config)
+    if config.single_port and family == "ecp5":
+        banks += _large_banks(config)
     return sum(
         min(math.ceil(width / w) * math.ceil(size / d) for w, d in _BLOCK_RAMS[family])
-        for width, depth in _banks(config)
+        for width, depth in banks
         for size in powers_of_two(depth)
     )
 

@@ -13,8 +13,9 @@ from weft.hw.delay import delay
 from weft.hw.isa import bits
 from weft.hw.step import Next, Pixel
 
-#: A group on its way to the store. `skip`: beyond the tensor's channels, not stored.
-Group = data.StructLayout({"valid": 1, "skip": 1, "final": 1, "next": Next})
+#: A group on its way to the store. `skip`: beyond the tensor's channels, not stored. `stored`:
+#: the last one of its pixel that is.
+Group = data.StructLayout({"valid": 1, "skip": 1, "stored": 1, "final": 1, "next": Next})
 
 
 class Collect(wiring.Component):
@@ -85,6 +86,7 @@ class Collect(wiring.Component):
         m.d.comb += [
             group.valid.eq(current.valid),
             group.skip.eq(current.last_tile & (index > self.fields.last_group)),
+            group.stored.eq(final | (current.last_tile & (index == self.fields.last_group))),
             group.final.eq(final),
             group.next.eq(current.next),
         ]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 #: Raised whenever the meaning of an instruction or of a memory's contents changes.
-FORMAT = 3
+FORMAT = 4
 
 
 #: Bits of TFLite's multipliers.
@@ -71,6 +71,12 @@ class Config:
     table_multipliers : int
         How many of the array's multipliers, the last ones, are made of lookup tables on an FPGA
         whose multiplier blocks do not suffice; others take no notice.
+    copies : int
+        1 for weights that are copied from the program memory while the array computes, so that
+        a network may have more of them than the weight memory holds; 0 to leave it out.
+    single_port : int
+        1 where the activation and program memories have one port each, to write or to read: the
+        array then waits for a cycle whenever results are stored. 0 for a port of each kind.
 
     Raises
     ------
@@ -92,6 +98,8 @@ class Config:
     multiplier_bits: int = 0
     elementwise: int = 0
     table_multipliers: int = 0
+    copies: int = 0
+    single_port: int = 0
 
     def __post_init__(self) -> None:
         sides = (self.rows, self.columns)
@@ -104,7 +112,8 @@ class Config:
             value = getattr(self, name)
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        for name in ("tables", "window", "multiplier_bits", "elementwise", "table_multipliers"):
+        for name in ("tables", "window", "multiplier_bits", "elementwise", "table_multipliers",
+                     "copies", "single_port"):  # fmt: skip
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name} must be an integer from 0, not {value!r}")
@@ -122,8 +131,9 @@ class Config:
             raise ValueError(
                 f"multiplier_bits must be from 0 to {MULTIPLIER_BITS}, not {self.multiplier_bits!r}"
             )
-        if self.elementwise > 1:
-            raise ValueError(f"elementwise must be 0 or 1, not {self.elementwise!r}")
+        for name in ("elementwise", "copies", "single_port"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must be 0 or 1, not {getattr(self, name)!r}")
         if self.table_multipliers > self.multipliers:
             raise ValueError(
                 f"table_multipliers must be at most {self.multipliers}, the array's, "
@@ -189,6 +199,11 @@ class Config:
             Space.TABLE: 1,
             Space.PROGRAM: 4,
         }[space]
+
+    @property
+    def tile_words(self) -> int:
+        """32-bit words of a tile of weights in the program memory."""
+        return -(-self.multipliers // 4)
 
     def row_words(self, space: Space) -> int:
         """32-bit words that a row takes at the load port, rounded up to a power of two."""

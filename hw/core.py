@@ -18,12 +18,14 @@ from weft.hw.array import Array
 from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config, Space
+from weft.hw.copier import Copier
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
+from weft.hw.gather import Gather
 from weft.hw.isa import Elementwise as Operation
-from weft.hw.latency import pipeline
-from weft.hw.memory import ActivationMemory, ParameterMemory, WeightMemory, bank_init
+from weft.hw.latency import ISSUE, pipeline
+from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
 from weft.hw.ports import LoadWord
 from weft.hw.readback import ReadBack
 from weft.hw.requantize import Requantize
@@ -79,11 +81,7 @@ class Core(wiring.Component):
         config, images = self.config, self.images
         m.submodules.decoder = Decoder(config)
         m.submodules.sequencer = Sequencer(config)
-        m.submodules.program = Bank(
-            width=32,
-            depth=config.program_depth,
-            init=bank_init(images.get(Space.PROGRAM), 0, 4),
-        )
+        m.submodules.program = ProgramMemory(config, images.get(Space.PROGRAM))
         m.submodules.activation = ActivationMemory(config, images.get(Space.ACTIVATION))
         m.submodules.weight = WeightMemory(config, images.get(Space.WEIGHT))
         m.submodules.parameter = ParameterMemory(config, images.get(Space.PARAMETER))
@@ -93,6 +91,8 @@ class Core(wiring.Component):
         m.submodules.readback = ReadBack(config)
         if config.tables:
             m.submodules.tables = Tables(config, images.get(Space.TABLE))
+        if config.copies:
+            m.submodules.copier = Copier(config)
         self._connect_control(m)
         self._connect_reads(m)
         totals = self._connect_accumulators(m)
@@ -113,6 +113,16 @@ class Core(wiring.Component):
         m.d.comb += [sequencer.fields.eq(decoder.fields), sequencer.begin.eq(decoder.begin)]
         for part in (m.submodules.collect, m.submodules.store):
             m.d.comb += [part.fields.eq(decoder.late), part.begin.eq(decoder.begin_late)]
+        if self.config.copies:
+            copier = m.submodules.copier
+            m.d.comb += [
+                copier.fields.eq(decoder.fields),
+                copier.begin.eq(decoder.begin),
+                copier.blocked.eq(decoder.asking),
+                decoder.copying.eq(copier.busy),
+            ]
+            with m.If(~decoder.asking):
+                m.d.comb += program.read_address.eq(copier.read_address)
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.Elif(self.start):
@@ -212,11 +222,29 @@ class Core(wiring.Component):
         m.d.comb += [
             store.group.eq(delay(m, group, until_store, name="group")),
             store.codes.eq(results),
+        ]
+        if config.single_port:
+            self._connect_single_port(m)
+            return
+        m.d.comb += [
             activation.store_enable.eq(store.enable),
             activation.store_address.eq(store.address),
             activation.store_group.eq(store.lane_group),
             activation.store_data.eq(store.data),
         ]
+
+    def _connect_single_port(self, m: Module) -> None:
+        """Results to an activation memory that is either written or read."""
+        store, activation = m.submodules.store, m.submodules.activation
+        m.submodules.gather = gather = Gather(self.config)
+        for name in ("enable", "last", "address", "lane_group", "data"):
+            m.d.comb += getattr(gather, name).eq(getattr(store, name))
+        # A step that would read in the cycle of a write is not issued.
+        m.d.comb += m.submodules.sequencer.hold.eq(gather.soon)
+        for name in ("enable", "address", "lanes", "data"):
+            value = getattr(gather, "write" if name == "enable" else f"write_{name}")
+            value = delay(m, value, ISSUE - Gather.latency, name=f"store_{name}")
+            m.d.comb += getattr(activation, f"store_{name}").eq(value)
 
     def _connect_elementwise(self, m: Module) -> Value:
         """The elementwise units; the values behind them."""
@@ -260,8 +288,11 @@ class Core(wiring.Component):
         readback, activation = m.submodules.readback, m.submodules.activation
         wiring.connect(m, readback.read, wiring.flipped(self.read))
         wiring.connect(m, wiring.flipped(self.data), readback.data)
+        hold = self.busy | self.start
+        if self.config.single_port:
+            hold |= self.load.valid
         m.d.comb += [
-            readback.hold.eq(self.busy | self.start),
+            readback.hold.eq(hold),
             readback.row.eq(activation.read_data),
         ]
 
@@ -269,6 +300,16 @@ class Core(wiring.Component):
         word = Signal(LoadWord)
         m.d.comb += self.load.ready.eq(~(self.busy | self.start))
         m.d.sync += [loading.eq(self.load.valid & self.load.ready), word.eq(self.load.payload)]
+        if self.config.copies:
+            # Weights are copied by the way on which the host loads them, while it may not.
+            copier = m.submodules.copier
+            with m.If(copier.arrived):
+                m.d.sync += [
+                    loading.eq(1),
+                    word.space.eq(Space.WEIGHT),
+                    word.address.eq(copier.address),
+                    word.data.eq(m.submodules.program.read_data),
+                ]
         for space in Space:
             index_bits = (self.config.row_words(space) - 1).bit_length()
             enable = loading & (word.space == space)

@@ -61,6 +61,10 @@ class Decoder(wiring.Component):
         The first totals are there in the next cycle at the earliest.
     done : In(1)
         The last step is being issued.
+    asking : Out(1)
+        The word at `read_address` is wanted: nobody else may read in this cycle.
+    copying : In(1)
+        Weights are being copied: an instruction marked `copied` waits.
     """
 
     def __init__(self, config: Config):
@@ -77,6 +81,8 @@ class Decoder(wiring.Component):
                 "begin": Out(1),
                 "begin_late": Out(1),
                 "done": In(1),
+                "asking": Out(1),
+                "copying": In(1),
             }
         )
 
@@ -85,7 +91,7 @@ class Decoder(wiring.Component):
         words = instruction_words(self.config)
         asked = Signal(range(words + 1))
         arrived = Signal(range(words + 1))
-        ask = Signal()
+        ask = self.asking
         with m.If(ask):
             m.d.sync += [self.read_address.eq(self.read_address + 1), asked.eq(asked + 1)]
         self._take_words(m, ask, arrived)
@@ -104,7 +110,10 @@ class Decoder(wiring.Component):
                 m.next = "FETCH"
             with m.State("FETCH"):
                 m.d.comb += [self.busy.eq(1), ask.eq(asked != words)]
-                with m.If((arrived == words) & (elapsed >= self.fields.wait)):
+                ready = (arrived == words) & (elapsed >= self.fields.wait)
+                if self.config.copies:
+                    ready &= ~(self.fields.copied & self.copying)
+                with m.If(ready):
                     m.d.comb += self.begin.eq(1)
                     m.next = "RUN"
             with m.State("RUN"):

@@ -46,6 +46,10 @@ The parameter memory has a bias, a shift and, where ``config.multiplier_bits`` s
 multiplier for every result channel; `single` chooses between two ways of rounding
 (`weft.hw.requantize_multiplier`).
 
+Where ``config.copies`` says so, the program memory may hold tiles of weights behind the last
+instruction, ``config.tile_words`` each, and instructions copy them into the weight
+memory while others compute (`weft.hw.copier`).
+
 Nothing here needs Amaranth: the compiler encodes, the interpreter decodes, and
 the gateware unpacks by the same `layout`.
 """
@@ -144,6 +148,11 @@ class Instruction:
     wait : int
         Cycles from the last step of the instruction before to the start of this one at least:
         so many that what is read has been stored (`weft.compiler.waits`).
+    copy_words, copy_source, copy_row : int
+        When this instruction begins, so many words of the program memory from `copy_source` on
+        start to go into the weight memory, tile by tile from row `copy_row` on, in the background.
+    copied : int
+        1 to begin only when no copy is under way.
     end : int
         1 in a program's last instruction.
     """
@@ -199,6 +208,10 @@ class Instruction:
     factor: int = 0
     factor_shift: int = 0
     wait: int = 0
+    copy_words: int = 0
+    copy_source: int = 0
+    copy_row: int = 0
+    copied: int = 0
     end: int = 0
 
 
@@ -257,6 +270,10 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
             result[name] = (_WINDOW_BITS, False)
     result["table"] = (bits(config.tables + 1), False)
     result["wait"] = (bits(longest_drain(config) + 1), False)
+    if config.copies:
+        result["copy_words"] = result["copy_source"] = (bits(config.program_depth), False)
+        result["copy_row"] = (bits(config.weight_depth), False)
+        result["copied"] = (1, False)
     result.update(_requantizer_widths(config))
     return result
 
@@ -332,6 +349,14 @@ def decode(words: Sequence[int] | np.ndarray, config: Config) -> Instruction:
             value -= 1 << field.width
         values[field.name] = value
     return Instruction(**values)
+
+
+def tiles_read(instruction: Instruction) -> int:
+    """Tiles of weights that an instruction reads, from its field `weight` on."""
+    turns = 1 if instruction.hold_tiles else instruction.last_tile + 1
+    if not instruction.hold_taps:
+        turns *= (instruction.last_ky + 1) * (instruction.last_kx + 1)
+    return turns * (instruction.last_digit + 1) * (instruction.last_block + 1)
 
 
 def results(instruction: Instruction) -> tuple[int, int]:

@@ -12,6 +12,15 @@ from weft.hw.config import Config
 BANK = 2
 
 
+#: From the issue of a step until its activation word is read.
+ISSUE = 1
+
+
+#: From the reading of a word that is copied until it has been written, which is before any
+#: instruction that begins then can read it.
+COPY = BANK + 1
+
+
 #: A wide product, a rounding shift, and what makes a code of the result.
 MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
 
@@ -26,7 +35,8 @@ def pipeline(config: Config) -> dict[str, int]:
         "elementwise": _elementwise(config) if config.elementwise else 0,
         "requantize": (4 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
         "table": BANK + 1 if config.tables else 0,
-        "store": 1,
+        # A single port must be known to be free before a step is issued.
+        "store": 1 + (ISSUE if config.single_port else 0),
     }
 
 
@@ -48,6 +58,16 @@ def drain(config: Config, *, elementwise: bool) -> int:
     """
     parts = pipeline(config)
     return sum(parts.values()) - (0 if elementwise else parts["elementwise"]) + 1
+
+
+def first_store(config: Config, *, elementwise: bool) -> int:
+    """Cycles from the issue of a pixel's last step until its first group is written."""
+    return drain(config, elementwise=elementwise) - config.groups + 1
+
+
+def last_tile_read(config: Config) -> int:
+    """Cycles from the issue of an instruction's last step until all of its tile has been read."""
+    return pipeline(config)["read"] + config.rows - 1 + config.groups - 1
 
 
 def longest_drain(config: Config) -> int:

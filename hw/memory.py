@@ -1,4 +1,4 @@
-"""The memories for activations, weights and parameters: wide rows out of banks.
+"""The memories for activations, weights, parameters and the program: wide rows out of banks.
 
 The banks of activations and weights are no wider than a load word or a group of lanes, so
 that either is written with plain write enables per bank.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,6 +20,7 @@ from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits
 from weft.hw.requantize_multiplier import SHIFT_BITS
+from weft.hw.single_port import SinglePort
 
 
 def bank_bytes(config: Config) -> int:
@@ -38,8 +39,16 @@ def bank_init(image: np.ndarray | None, first: int, count: int) -> list[int]:
     return [int(value) for value in columns @ (1 << (8 * np.arange(count, dtype=np.int64)))]
 
 
+def bank_init_wide(image: np.ndarray | None) -> list[int]:
+    """Rows of an image as whole numbers, of any width."""
+    return [] if image is None else [int.from_bytes(row.tobytes(), "little") for row in image]
+
+
 class ActivationMemory(wiring.Component):
     """Words of `rows` bytes: written by lane groups or load words, read whole.
+
+    With a single port `store_lanes`, a bit per group, takes the place of `store_group`, and
+    `store_data` is a whole word.
 
     Members
     -------
@@ -53,19 +62,24 @@ class ActivationMemory(wiring.Component):
         A 32-bit load word; not in a cycle with `store_enable`.
     read_address : In
     read_data : Out
-        `rows` bytes, `Bank.latency` cycles later.
+        `rows` bytes, `Bank.latency` cycles later; undefined, where the memory has a single port,
+        in a cycle with `store_enable` or `load_enable`.
     """
 
     def __init__(self, config: Config, image: np.ndarray | None = None):
         self.config = config
         self.image = image
         address = bits(config.activation_depth)
+        groups = config.rows // config.lanes
+        if config.single_port:
+            stores = {"store_lanes": In(groups), "store_data": In(8 * config.rows)}
+        else:
+            stores = {"store_group": In(bits(groups)), "store_data": In(8 * config.lanes)}
         super().__init__(
             {
                 "store_enable": In(1),
                 "store_address": In(address),
-                "store_group": In(bits(config.rows // config.lanes)),
-                "store_data": In(8 * config.lanes),
+                **stores,
                 "load_enable": In(1),
                 "load_row": In(address),
                 "load_word": In(bits(-(-config.rows // 4))),
@@ -79,6 +93,9 @@ class ActivationMemory(wiring.Component):
         m = Module()
         config = self.config
         unit = bank_bytes(config)
+        if config.single_port:
+            self._single_port(m, unit)
+            return m
         for first in range(0, config.rows, unit):
             bank = Bank(
                 width=8 * unit,
@@ -103,6 +120,35 @@ class ActivationMemory(wiring.Component):
                     bank.write_data.eq(self.store_data >> (8 * byte)),
                 ]
         return m
+
+    def _single_port(self, m: Module, unit: int) -> None:
+        """One memory for all bytes; what is written comes first."""
+        config = self.config
+        m.submodules.memory = ram = SinglePort(
+            width=8 * config.rows,
+            depth=config.activation_depth,
+            unit=8 * unit,
+            init=bank_init_wide(self.image),
+        )
+        for number, first in enumerate(range(0, config.rows, unit)):
+            word, load_byte = divmod(first, 4)
+            stored = self.store_enable & self.store_lanes[first // config.lanes]
+            loaded = self.load_enable & (self.load_word == word)
+            m.d.comb += [
+                ram.write_enable[number].eq(stored | loaded),
+                ram.write_data.word_select(number, 8 * unit).eq(
+                    Mux(self.store_enable, self.store_data >> 8 * first,
+                        self.load_data >> 8 * load_byte)
+                ),
+            ]  # fmt: skip
+        m.d.comb += [
+            ram.address.eq(self.read_address),
+            self.read_data.eq(ram.read_data),
+        ]
+        with m.If(self.store_enable):
+            m.d.comb += ram.address.eq(self.store_address)
+        with m.Elif(self.load_enable):
+            m.d.comb += ram.address.eq(self.load_row)
 
 
 class WeightMemory(wiring.Component):
@@ -250,3 +296,50 @@ class ParameterMemory(wiring.Component):
                 rows[row] |= (value & ((1 << width) - 1)) << at
             at += width
         return rows
+
+
+class ProgramMemory(wiring.Component):
+    """32-bit words: instructions, and weights to be copied.
+
+    Members
+    -------
+    write_enable, write_address, write_data : In
+        A load word; nobody reads in that cycle.
+    read_address : In
+    read_data : Out
+        `Bank.latency` cycles later.
+    """
+
+    def __init__(self, config: Config, image: np.ndarray | None = None):
+        self.config = config
+        self.image = image
+        address = bits(config.program_depth)
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address),
+                "write_data": In(32),
+                "read_address": In(address),
+                "read_data": Out(32),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        depth, init = self.config.program_depth, bank_init(self.image, 0, 4)
+        if self.config.single_port:
+            m.submodules.memory = ram = SinglePort(width=32, depth=depth, unit=32, init=init)
+            address = Mux(self.write_enable, self.write_address, self.read_address)
+            m.d.comb += ram.address.eq(address)
+        else:
+            m.submodules.memory = ram = Bank(width=32, depth=depth, init=init)
+            m.d.comb += [
+                ram.write_address.eq(self.write_address),
+                ram.read_address.eq(self.read_address),
+            ]
+        m.d.comb += [
+            ram.write_enable.eq(self.write_enable),
+            ram.write_data.eq(self.write_data),
+            self.read_data.eq(ram.read_data),
+        ]
+        return m

@@ -32,6 +32,8 @@ class Sequencer(wiring.Component):
         The instruction, constant from `begin` until two cycles after `done`.
     begin : In(1)
         Start; the first step is issued in the next cycle.
+    hold : In(1)
+        Issue nothing in this cycle.
     done : Out(1)
         The last step is issued in this cycle.
     action : Out(Action)
@@ -51,6 +53,7 @@ class Sequencer(wiring.Component):
             {
                 "fields": In(fields_layout(config)),
                 "begin": In(1),
+                "hold": In(1),
                 "done": Out(1),
                 "action": Out(Action),
                 "pixel": Out(Pixel),
@@ -82,7 +85,7 @@ class Sequencer(wiring.Component):
         pixel_end = Signal()
         m.d.comb += [
             pixel_end.eq(Cat(last_turn[loop] for loop in STEPS).all()),
-            issue.eq(running & ~(pixel_end & shown & (wait != 0))),
+            issue.eq(running & ~self.hold & ~(pixel_end & shown & (wait != 0))),
         ]
         carry = issue
         steps = {loop: Signal(name=f"step_{loop}") for loop in LOOPS}

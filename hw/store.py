@@ -25,6 +25,8 @@ class Store(wiring.Component):
         `lanes` codes, with `group`.
     enable, address, lane_group, data : Out
         One write, `latency` cycles later.
+    last : Out(1)
+        It is the pixel's last.
     """
 
     latency = 1
@@ -41,6 +43,7 @@ class Store(wiring.Component):
                 "address": Out(bits(config.activation_depth)),
                 "lane_group": Out(bits(config.rows // config.lanes)),
                 "data": Out(8 * config.lanes),
+                "last": Out(1),
             }
         )
 
@@ -62,6 +65,7 @@ class Store(wiring.Component):
             self.address.eq(here),
             self.lane_group.eq(lane_group),
             self.data.eq(self.codes),
+            self.last.eq(group.stored),
         ]
 
         after = Signal.like(here)

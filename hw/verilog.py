@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 from weft.hw.bank import PlainVerilog
 from weft.hw.config import Config
 from weft.hw.core import Core
+from weft.hw.single_port import VERILOG as SINGLE_PORT
 
 #: Name of the top module; a submodule is called ``weft_core.<name>``.
 TOP = "weft_core"
@@ -57,7 +58,10 @@ def convert(component: wiring.Component, *, name: str) -> str:
     text = _SETTLE_DECLARATION.sub("  reg weft_settle;\n  initial weft_settle = 0;", text)
     text = _SETTLE.sub("weft_settle", text)
     text = "\n".join(_fold_initial(text.splitlines())) + "\n"
-    return f"{text}\n{PlainVerilog.BANK}" if "weft_bank" in text else text
+    for module, source in (("weft_bank", PlainVerilog.BANK), ("weft_single_port", SINGLE_PORT)):
+        if f"{module} #(" in text:
+            text += f"\n{source}"
+    return text
 
 
 def _header(config: Config, program_digest: str | None) -> str:

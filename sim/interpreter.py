@@ -27,7 +27,10 @@ class Machine:
         self.config = config = program.config
         self.activation = np.zeros((config.activation_depth, config.rows), np.int8)
         images = program.images
-        self.weight = images[Space.WEIGHT].view(np.int8).reshape(-1, config.rows, config.columns)
+        weights: np.ndarray = images.get(Space.WEIGHT, np.zeros((0, config.multipliers), np.uint8))
+        if config.copies:
+            weights = np.pad(weights, ((0, config.weight_depth - len(weights)), (0, 0)))
+        self.weight = weights.view(np.int8).reshape(-1, config.rows, config.columns)
         parameters = (
             images[Space.PARAMETER].view("<i4").reshape(-1, config.lanes, config.parameter_words)
         )
@@ -35,6 +38,8 @@ class Machine:
         tables = images.get(Space.TABLE, np.zeros((0, 1), np.uint8))
         self.tables = tables.view(np.int8).reshape(-1, 256)
         self.program = program.instructions
+        self.words = images[Space.PROGRAM].view("<u4").reshape(-1)
+        self._copy: tuple[slice, np.ndarray] | None = None
 
     def run(self) -> None:
         """Runs the program from its first instruction to its end."""
@@ -45,12 +50,33 @@ class Machine:
         raise ValueError("the program has no end")
 
     def _execute(self, ins: Instruction) -> None:
+        if ins.copied:
+            self._end_copy()
+        if ins.copy_words:
+            self._start_copy(ins)
         turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
         totals = self._window if ins.window else self._steps
         codes = [
             self._requantize(ins, tile, totals(ins, turns, tile)) for tile in range(turns["tile"])
         ]
         self._store(ins, np.stack(codes))
+
+    def _start_copy(self, ins: Instruction) -> None:
+        """Until it is waited for, what is copied may be there or not: other weights show it."""
+        if self._copy is not None:
+            raise ValueError("a copy starts while another one may be under way")
+        words = self.words[ins.copy_source : ins.copy_source + ins.copy_words]
+        data = words.reshape(-1, self.config.tile_words).view(np.int8)
+        tiles = data[:, : self.config.multipliers].reshape(-1, *self.weight.shape[1:])
+        rows = slice(ins.copy_row, ins.copy_row + len(tiles))
+        self._copy = rows, tiles
+        self.weight[rows] = ~tiles
+
+    def _end_copy(self) -> None:
+        if self._copy is not None:
+            rows, tiles = self._copy
+            self.weight[rows] = tiles
+            self._copy = None
 
     def _steps(self, ins: Instruction, turns: Mapping[str, int], tile: int) -> np.ndarray:
         """Totals (pixels, columns) of a tile, pixel by pixel on the first path."""

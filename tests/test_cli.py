@@ -531,7 +531,7 @@ def test_an_array_has_a_limit(capsys, tmp_path, files):
 
 def test_a_network_too_large_for_a_board_is_told_where_it_fits(capsys, tmp_path):
     for size, remedy in (
-        (128, "use --board ulx3s-85f, where the network fits"),
+        (320, "use --board ulx3s-85f, where the network fits"),
         (1024, "no board here has room for it; use a smaller network"),
     ):
         model = save_model(

@@ -4,6 +4,7 @@ import sys
 import zlib
 
 import pytest
+import standin
 
 from weft.boards.build import _Build, build
 from weft.boards.clock import ecp5_pll, ice40_pll
@@ -151,3 +152,15 @@ def test_a_missed_clock_is_refused(tmp_path, standin):
     report = json.loads((tmp_path / "build.json").read_text())
     assert not report["timing_met"]
     assert "bitstream" not in report["files"]
+
+
+def test_large_memories_are_loaded_over_the_link(tmp_path):
+    """Those of an iCE40 have no initial contents: the bitstream holds no program."""
+    board = BOARDS["icebreaker"]
+    assert board.configs == (board.config, board.large)
+    assert [board.keeps(config) for config in board.configs] == [True, False]
+    for config in board.configs:
+        made = dataclasses.replace(standin.program(1), config=config)
+        job = _Build(made, board, tmp_path)
+        assert (job.program is not None) == board.keeps(config)
+    assert Target(board, board.large).clock == Target(board, board.config).clock

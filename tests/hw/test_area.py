@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from weft.boards import icebreaker
 from weft.hw.area import (
     MARGIN,
     Area,
@@ -101,3 +102,13 @@ def test_what_yosys_made(number):
     luts = sum(LUTS.get(name, 0) * count for name, count in cells.items())
     assert [area.multipliers, area.block_rams] == made
     assert area.lut4 == pytest.approx(luts, rel=MARGIN[core["family"]])
+
+
+def test_memories_with_one_port():
+    """The iCEBreaker's second configuration, as place and route counts it."""
+    config = icebreaker.BOARD.large
+    area = estimate_area(config, "ice40")
+    assert (area.block_rams, area.spram) == (28, 4)
+    other = replace(config, single_port=0)
+    assert count_block_rams(config, "ecp5") == count_block_rams(other, "ecp5")
+    assert estimate_area(other, "ice40").spram == 0

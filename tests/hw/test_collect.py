@@ -70,6 +70,9 @@ def test_groups(columns, lanes, simulator, seed):
                         {
                             "valid": 1,
                             "skip": int(last_tile and group > last_group),
+                            "stored": int(
+                                group == groups - 1 or (last_tile and group == last_group)
+                            ),
                             "final": int(group == groups - 1),
                             "next": following,
                         }

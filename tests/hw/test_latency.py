@@ -7,6 +7,7 @@ from weft.hw.accumulate import Accumulator
 from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config
+from weft.hw.gather import Gather
 from weft.hw.requantize import Requantize
 from weft.hw.requantize_multiplier import RequantizeMultiplier
 from weft.hw.store import Store
@@ -20,6 +21,7 @@ CONFIGS = [
     Config(rows=2, columns=4, multiplier_bits=31),
     Config(rows=4, columns=2, multiplier_bits=16, elementwise=1),
     Config(rows=4, columns=3, multiplier_bits=16, elementwise=1),
+    Config(rows=4, columns=8, lanes=2, single_port=1),
 ]
 
 
@@ -35,7 +37,7 @@ def test_parts(config):
         "elementwise": elementwise_lanes.latency(config) if config.elementwise else 0,
         "requantize": requantize.latency,
         "table": Tables.latency if config.tables else 0,
-        "store": Store.latency,
+        "store": Store.latency + (Gather.latency if config.single_port else 0),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -112,15 +113,15 @@ def compile_model(
 
 
 def compile_for_board(network: Network, board: Board) -> Program:
-    """Compile for a board's configuration, or say on which boards the network does fit.
+    """Compile for a board's first configuration that will do, or say which boards would do.
 
     Raises
     ------
     UnsupportedError
-        With everything that is too small, or cannot run on any board.
+        With everything that is too small on its largest, or cannot run on any board.
     """
     try:
-        return compile_network(network, board.config)
+        return _compile_for(network, board)
     except UnsupportedError as error:
         if problems_of(network):
             raise
@@ -133,6 +134,14 @@ def with_remedies(problems: Sequence[Problem], others: list[str]) -> list[Proble
     return [replace(problem, remedy=_remedy(problem, others)) for problem in problems]
 
 
+def _compile_for(network: Network, board: Board) -> Program:
+    *small, largest = board.configs
+    for config in small:
+        with contextlib.suppress(UnsupportedError):
+            return compile_network(network, config)
+    return compile_network(network, largest)
+
+
 def _remedy(problem: Problem, others: list[str]) -> str:
     if others:
         return f"use --board {' or '.join(others)}, where the network fits"
@@ -143,7 +152,7 @@ def _remedy(problem: Problem, others: list[str]) -> str:
 
 def _fits(network: Network, board: Board) -> bool:
     try:
-        compile_network(network, board.config)
+        _compile_for(network, board)
     except UnsupportedError:
         return False
     return True

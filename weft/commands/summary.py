@@ -51,12 +51,16 @@ def summarize(program: Program, model: Path, board: str | None, rounding: str) -
         "macs": macs(program.network),
         "cycles": sum(layer["cycles"] for layer in program.layers),
         "layers": program.layers,
+        "copied_bytes": program.copied_bytes,
         "memories": _memories(program),
     }
 
 
 def _memories(program: Program) -> list[dict[str, Any]]:
     used = {space: len(image) for space, image in program.images.items()}
+    copies = (ins.copy_row + ins.copy_words // program.config.tile_words
+              for ins in program.instructions)  # fmt: skip
+    used[Space.WEIGHT] = max(used.get(Space.WEIGHT, 0), *copies)
     used[Space.ACTIVATION] = max(p.base + p.words for p in program.placements.values())
     return [
         {
@@ -95,6 +99,11 @@ def show_summary(summary: dict[str, Any]) -> None:
         f"{config['rows']} x {config['columns']} array: {summary['macs']:,} MACs in "
         f"{summary['cycles']:,} cycles, utilization {density:.1%}"
     )
+    if summary["copied_bytes"]:
+        say(
+            f"{summary['copied_bytes']:,} bytes of weights are copied from the program memory "
+            "in every inference, while the array computes"
+        )
     if summary["rounding"] in _WHOSE:
         say(f"{summary['rounding']}: {_WHOSE[summary['rounding']]}")
     if 0 < config["multiplier_bits"] < MULTIPLIER_BITS:
