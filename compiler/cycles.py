@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from weft.hw.config import Config
-from weft.hw.isa import LOOPS, Instruction, instruction_words, results
-from weft.hw.latency import drain
+from weft.hw.isa import LOOPS, Instruction, fetch_cycles, results
+from weft.hw.latency import settle
 
-#: Cycles from asking for an instruction's last word until its first step is issued.
-_BEGIN = 4
+#: Cycles from asking for a word of an instruction until it is among the fields, and one until
+#: the first step is issued.
+_BEGIN = 3 + 1
 
 
 def issue_cycles(instruction: Instruction, config: Config) -> int:
@@ -39,12 +40,12 @@ def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> l
 
     Their sum is the core's `cycles`.
     """
-    fetch = instruction_words(config) + _BEGIN - 1
+    fetch = fetch_cycles(config) + _BEGIN - 1
     result = []
     for index, instruction in enumerate(instructions):
         # The first one waits for nothing.
         start = max(fetch, instruction.wait + 1) if index else fetch
         result.append(start + issue_cycles(instruction, config))
     if result:
-        result[-1] += drain(config, elementwise=bool(instructions[-1].elementwise)) + 1
+        result[-1] += settle(config, elementwise=bool(instructions[-1].elementwise)) + 1
     return result

@@ -143,7 +143,7 @@ class Core(wiring.Component):
         if config.window:
             part = delay(m, sequencer.part, Bank.latency, name="part")
             m.d.sync += array.entry.eq(word.word_select(part, 8 * config.columns))
-            begin = m.submodules.decoder.begin
+            begin = m.submodules.decoder.enter
             # The lines still move when the field has been fetched for the next instruction.
             last = Signal.like(array.last)
             with m.If(begin):

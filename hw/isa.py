@@ -59,7 +59,7 @@ from enum import IntEnum
 import numpy as np
 
 from weft.hw.config import Config
-from weft.hw.latency import longest_drain
+from weft.hw.latency import LIMITS, longest_drain
 
 #: Loops from the innermost to the outermost.
 LOOPS = ("block", "kx", "ky", "digit", "ox", "oy", "tile")
@@ -70,6 +70,9 @@ LATE = (
     "last_group", "zero_point", "low", "high", "peak", "table", "single", "elementwise",
     "zero_0", "zero_1", "factor", "factor_shift",
 )  # fmt: skip
+
+#: Fields that the gateware prepares something of before it begins; they are fetched first.
+EARLY = (*(f"last_{loop}" for loop in LOOPS), "wait")
 
 #: Width of the fields that say where a window yields a result.
 _WINDOW_BITS = 5
@@ -277,12 +280,13 @@ def _requantizer_widths(config: Config) -> dict[str, tuple[int, bool]]:
 
 
 def layout(config: Config) -> list[Field]:
-    """Places every field in 32-bit words, none across two, widest first."""
+    """Places every field in 32-bit words, none across two: `EARLY` ones, then the widest first."""
     sizes = widths(config)
     used: list[int] = []
     result = []
     for name in sorted(
-        (name for name in FIELDS if name in sizes), key=lambda name: -sizes[name][0]
+        (name for name in FIELDS if name in sizes),
+        key=lambda name: (name not in EARLY, -sizes[name][0]),
     ):
         width, signed = sizes[name]
         fits = (i for i in range(len(used)) if used[i] + width <= 32)
@@ -297,6 +301,13 @@ def layout(config: Config) -> list[Field]:
 def instruction_words(config: Config) -> int:
     """32-bit words that one instruction takes."""
     return 1 + max(field.word for field in layout(config))
+
+
+def fetch_cycles(config: Config) -> int:
+    """Cycles from the first word of an instruction until it may begin, both included."""
+    words = {field.name: field.word for field in layout(config)}
+    limits = max(words[f"last_{loop}"] for loop in LOOPS) + LIMITS
+    return 1 + max(*words.values(), limits, words["wait"] + 1)
 
 
 def encode(instruction: Instruction, config: Config) -> np.ndarray:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from weft.hw.config import Config
 
+#: From the issue of a step to its addresses; and what the loop counters take beforehand for
+#: what hangs on their limits.
+SEQUENCE, LIMITS = 3, 4
+
 #: Registered block RAM.
 BANK = 2
-
 
 #: A wide product, a rounding shift, and what makes a code of the result.
 MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
@@ -19,6 +22,7 @@ MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
 def pipeline(config: Config) -> dict[str, int]:
     """Cycles that data spend in each part, in the order in which they pass."""
     return {
+        "sequence": SEQUENCE,
         "read": BANK + 1,
         "array": config.rows - 1 + 3,
         "accumulate": 1,
@@ -36,20 +40,26 @@ def _elementwise(config: Config) -> int:
 
 
 def until_sums(config: Config) -> int:
-    """Cycles from the issue of a step until its sums leave the array."""
+    """Cycles from the addresses of a step until its sums leave the array."""
     parts = pipeline(config)
     return parts["read"] + parts["array"]
 
 
 def drain(config: Config, *, elementwise: bool) -> int:
-    """Cycles from the issue of an instruction's last step until its result can be read.
+    """Cycles from the issue of an instruction's last step until a step may be issued that reads it.
 
-    Only what the elementwise units change goes through them.
+    Only what the elementwise units change goes through them. From issue to address both steps
+    take the same time.
     """
+    return settle(config, elementwise=elementwise) - SEQUENCE + 1
+
+
+def settle(config: Config, *, elementwise: bool) -> int:
+    """Cycles from the issue of an instruction's last step until its result is being stored."""
     parts = pipeline(config)
-    return sum(parts.values()) - (0 if elementwise else parts["elementwise"]) + 1
+    return sum(parts.values()) - (0 if elementwise else parts["elementwise"])
 
 
 def longest_drain(config: Config) -> int:
-    """The same for any instruction."""
+    """`drain` of any instruction."""
     return drain(config, elementwise=bool(config.elementwise))
