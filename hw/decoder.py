@@ -89,18 +89,20 @@ class Decoder(wiring.Component):
         fetched = self._fetch(m)
         self._pass_on(m)
 
-        # Cycles until the next one since `done`, up to the longest that is asked for. What is
-        # compared with them is known a cycle later.
+        # Cycles until the one after the next since `done`, up to the longest that is asked for.
+        # What comes of them is known two cycles later.
         wait = self.fields.wait
-        elapsed = Signal(max(len(wait), bits(self._longest() + 1)), init=-1)
+        elapsed = Signal(max(len(wait), bits(self._longest() + 2)), init=-1)
         waited, settled = Signal(), Signal()
-        m.d.sync += [waited.eq(elapsed >= wait), settled.eq(elapsed >= self._settled())]
+        m.d.sync += [waited.eq(elapsed >= wait), settled.eq(elapsed > self._settled())]
         with m.If(self.done):
-            m.d.sync += [elapsed.eq(1), settled.eq(0)]
+            m.d.sync += [elapsed.eq(2), settled.eq(0)]
         with m.Elif(~elapsed.all()):
             m.d.sync += elapsed.eq(elapsed + 1)
 
-        m.d.comb += self.begin.eq(fetched & waited)
+        m.d.sync += self.begin.eq(fetched & waited)
+        with m.If(fetched & waited):
+            m.d.sync += fetched.eq(0)
         draining = Signal()
         with m.If(self.start & ~self.busy):
             m.d.sync += self.busy.eq(1)
@@ -113,7 +115,7 @@ class Decoder(wiring.Component):
         return m
 
     def _fetch(self, m: Module) -> Signal:
-        """Fetches an instruction at the start and after `done`. High from when it may begin.
+        """Fetches an instruction at the start and after `done`. High when it may begin next.
 
         A token goes with its first word: its words arrive `Bank.latency` cycles after they
         are asked for, one after the other.
@@ -121,7 +123,8 @@ class Decoder(wiring.Component):
         first = Signal()
         m.d.comb += first.eq((self.start & ~self.busy) | (self.done & ~self.fields.end))
         words = instruction_words(self.config)
-        token = Signal(Bank.latency + fetch_cycles(self.config))
+        ready = Bank.latency + fetch_cycles(self.config) - 2
+        token = Signal(max(Bank.latency + words, ready + 1))
         m.d.sync += token.eq(Cat(first, token))
         asking = Signal()
         with m.If(first):
@@ -138,10 +141,8 @@ class Decoder(wiring.Component):
                 value = self.read_data[field.offset : field.offset + field.width]
                 m.d.sync += self.fields[field.name].eq(value)
         fetched = Signal()
-        with m.If(token[-1]):
+        with m.If(token[ready]):
             m.d.sync += fetched.eq(1)
-        with m.Elif(self.begin):
-            m.d.sync += fetched.eq(0)
         return fetched
 
     def _pass_on(self, m: Module) -> None:

@@ -10,7 +10,7 @@ from weft.hw.config import Config
 
 #: From the issue of a step to its addresses; and what the loop counters take beforehand for
 #: what hangs on their limits.
-SEQUENCE, LIMITS = 3, 4
+SEQUENCE, LIMITS = 3, 6
 
 #: Registered block RAM.
 BANK = 2

@@ -5,6 +5,9 @@ loop that turns at all (the *inner* one) moves before and after every move of an
 the others have two cycles for a move, and what follows the present step hangs on few registers:
 as long as the inner loop has turns left it moves; after its last turn moves the first of the
 others that has turns left; and after that the inner one again.
+
+Which loop moves is told by flags that say of each loop whether the move is outside it: that is
+what counters, addresses and coordinates want to know.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from weft.hw.config import Config
 from weft.hw.isa import LOOPS, widths
 
 #: A flag for each loop.
-Move = data.StructLayout({loop: 1 for loop in LOOPS})
+Outside = data.StructLayout(dict.fromkeys(LOOPS, 1))
 
 
 def limits_layout(config: Config) -> data.StructLayout:
@@ -40,21 +43,15 @@ class Loops(wiring.Component):
         The first step is the present one from the next cycle on.
     issue : In(1)
         The present step is issued: on to the next one.
-    move : Out(Move)
-        The loop that moves after the present step; none after the last one.
-    last : Out(1)
-        The present step is the last.
-    pixel_end : Out(1)
-        It is the last of its pixel.
+    outside : Out(Outside)
+        For each loop: the move after the present step is none of it or of a loop inside it. All
+        of them in the last step, which no move follows.
     last_tile : Out(1)
-        It belongs to the last tile.
+        The present step belongs to the last tile.
     """
 
     #: Cycles in which what hangs on the limits alone is worked out.
-    settle = 4
-
-    #: Loops inside a pixel, the innermost ones.
-    inside_pixel = 4
+    settle = 6
 
     def __init__(self, config: Config):
         self.config = config
@@ -63,9 +60,7 @@ class Loops(wiring.Component):
                 "limits": In(limits_layout(config)),
                 "begin": In(1),
                 "issue": In(1),
-                "move": Out(Move),
-                "last": Out(1),
-                "pixel_end": Out(1),
+                "outside": Out(Outside),
                 "last_tile": Out(1),
             }
         )
@@ -79,43 +74,42 @@ class Loops(wiring.Component):
         # The move after the next one: outward where the inner loop ends with the next one.
         outward = Signal()
         m.d.comb += outward.eq(inner_ends & ~self.begin)
-        before: Value = Const(1)
-        for index, loop in enumerate(LOOPS):
-            with m.If(self.begin | self.issue):
-                m.d.sync += self.move[loop].eq(
-                    Mux(outward, before & ~ended[loop], self.inner[loop])
-                )
-            before = Cat(ended[other] for other in LOOPS[: index + 1]).all()
-        inside = Cat(ended[loop] for loop in LOOPS[: self.inside_pixel]).all()
         with m.If(self.begin | self.issue):
-            m.d.sync += [
-                self.last.eq(Mux(outward, before, self.single)),
-                self.pixel_end.eq(Mux(outward, inside, self.inner_outside_pixel)),
-            ]
-        m.d.comb += self.last_tile.eq(self.last | (ended["tile"] & ~self.inner.tile))
+            for index, loop in enumerate(LOOPS):
+                through = Cat(ended[other] for other in LOOPS[: index + 1]).all()
+                m.d.sync += self.outside[loop].eq(Mux(outward, through, self.inside_inner[loop]))
+        m.d.comb += self.last_tile.eq(self.outside[LOOPS[-1]] | self.tile_ended)
         return m
 
     def _prepare(self, m: Module) -> None:
         """What hangs on the limits alone, a register after each step of the way."""
         limits = self.limits
-        once = Signal(Move)
-        self.inner = Signal(Move)
-        self.single = Signal()
-        self.inner_outside_pixel = Signal()
-        before: Value = Const(1)
+        once = {loop: Signal(name=f"once_{loop}") for loop in LOOPS}
+        inner = {loop: Signal(name=f"inner_{loop}") for loop in LOOPS}
+        #: The inner loop is outside this one; where none turns, all are alike.
+        self.inside_inner = Signal(Outside)
+        # In two steps, so that none is over many.
+        half = len(LOOPS) // 2 + 1
+        first_half = Signal()
+        m.d.sync += first_half.eq(Cat(once[loop] for loop in LOOPS[:half]).all())
+        inside: Value = Const(0)
         for index, loop in enumerate(LOOPS):
-            m.d.sync += [once[loop].eq(limits[loop] == 0), self.inner[loop].eq(before & ~once[loop])]
-            before = Cat(once[other] for other in LOOPS[: index + 1]).all()
-        inside = Cat(once[loop] for loop in LOOPS[: self.inside_pixel]).all()
-        m.d.sync += [self.single.eq(before), self.inner_outside_pixel.eq(inside)]
-
+            many = index >= half
+            terms = [once[other] for other in LOOPS[half if many else 0 : index + 1]]
+            m.d.sync += [
+                once[loop].eq(limits[loop] == 0),
+                self.inside_inner[loop].eq(Cat(*terms, first_half if many else 1).all()),
+                inner[loop].eq((inside if index else Const(1)) & ~once[loop]),
+            ]
+            inside = self.inside_inner[loop]
         #: Loops that are at their end whenever the inner one is: those inside it, and itself.
-        self.idle = Signal(Move)
+        self.idle = {loop: Signal(name=f"idle_{loop}") for loop in LOOPS}
         self.turns = Signal(max(limits[loop].shape().width for loop in LOOPS))
         m.d.sync += [
-            *(self.idle[loop].eq(once[loop] | self.inner[loop]) for loop in LOOPS),
-            self.turns.eq(reduce(or_, (Mux(self.inner[loop], limits[loop], 0) for loop in LOOPS))),
+            *(self.idle[loop].eq(once[loop] | inner[loop]) for loop in LOOPS),
+            self.turns.eq(reduce(or_, (Mux(inner[loop], limits[loop], 0) for loop in LOOPS))),
         ]
+        self.inner_is_tile = inner["tile"]
         self.one_turn, self.two_turns = Signal(), Signal()
         m.d.sync += [self.one_turn.eq(self.turns == 1), self.two_turns.eq(self.turns == 2)]
 
@@ -135,7 +129,7 @@ class Loops(wiring.Component):
             with m.Else():
                 m.d.sync += [
                     count.eq(3),
-                    moves.eq(~self.single),
+                    moves.eq(~self.inside_inner[LOOPS[-1]]),
                     ends.eq(self.one_turn),
                     ends_soon.eq(self.two_turns),
                 ]
@@ -144,22 +138,19 @@ class Loops(wiring.Component):
     def _count_others(self, m: Module) -> dict[str, Signal]:
         """Counts the other loops. Flags of those in their last turn, which idle ones always are."""
         ended = {loop: Signal(name=f"ended_{loop}") for loop in LOOPS}
-        for index, loop in enumerate(LOOPS):
+        within: Value = Const(1)  # the move is none of a loop inside this one
+        for loop in LOOPS:
             limit = self.limits[loop]
             # One more than its present turn; two cycles pass before it moves again.
             count = Signal.like(limit, name=f"count_{loop}")
             ends = Signal(name=f"ends_{loop}")
             m.d.sync += ends.eq(count == limit)
-            restart, moves = Signal(name=f"restart_{loop}"), Signal(name=f"moves_{loop}")
-            outer = Cat(self.move[other] for other in LOOPS[index + 1 :]).any()
-            m.d.comb += [
-                restart.eq(self.begin | (self.issue & outer)),
-                moves.eq(self.issue & self.move[loop]),
-            ]
-            with m.If(restart):
-                m.d.sync += count.eq(1)
-            with m.Elif(moves):
-                m.d.sync += count.eq(count + 1)
-            with m.If(restart | moves):
-                m.d.sync += ended[loop].eq(self.idle[loop] | (ends & ~restart))
+            restart = self.begin | self.outside[loop]
+            with m.If(self.begin | (self.issue & within)):
+                m.d.sync += [
+                    count.eq(Mux(restart, 1, count + 1)),
+                    ended[loop].eq(self.idle[loop] | (ends & ~restart)),
+                ]
+            within = self.outside[loop]
+        self.tile_ended = ended["tile"] & ~self.inner_is_tile
         return ended

@@ -31,7 +31,7 @@ from weft.hw.isa import LOOPS, bits
 from weft.hw.loops import Loops
 from weft.hw.step import Next, Pixel
 
-#: What leads to a step: a loop that moves, or the instruction's beginning.
+#: What leads to a step: a loop that moves, or the instruction's beginning, which is outside all.
 MOVES = (*LOOPS, "begin")
 
 
@@ -81,30 +81,31 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        moves = self._issue(m)
-        self._move_source(m, moves)
-        self._move_weight(m, moves)
-        self._move_coordinates(m, moves)
+        self._issue(m)
+        self._move_source(m)
+        self._move_weight(m)
+        self._move_coordinates(m)
         action = Signal(Action)
         m.d.comb += [
-            action.valid.eq(Cat(moves.values()).any()),
-            action.first.eq(moves["ox"] | moves["oy"] | moves["tile"] | moves["begin"]),
-            action.digit.eq(moves["digit"]),
+            action.valid.eq(self.issued),
+            action.first.eq(self.outside["digit"]),
+            action.digit.eq(self.moves["digit"]),
             self.action.eq(delay(m, action, self.latency - 1, name="action")),
         ]
         return m
 
-    def _issue(self, m: Module) -> dict[str, Signal]:
-        """Issues the steps. Returns how each was reached, a cycle later; none without a step."""
+    def _issue(self, m: Module) -> None:
+        """Issues the steps, and says a cycle later how each was reached."""
         m.submodules.loops = loops = Loops(self.config)
         issue, running, shown = Signal(), Signal(), Signal(init=1)
         pause = Signal()  # the pixel before is still being taken off
+        pixel_end, last = loops.outside["digit"], loops.outside["tile"]
         m.d.comb += [
             *(loops.limits[loop].eq(self.fields[f"last_{loop}"]) for loop in LOOPS),
             loops.begin.eq(self.begin),
             loops.issue.eq(issue),
-            issue.eq(running & ~(loops.pixel_end & shown & pause)),
-            self.done.eq(issue & loops.last),
+            issue.eq(running & ~(pixel_end & shown & pause)),
+            self.done.eq(issue & last),
         ]
         with m.If(self.begin):
             m.d.sync += running.eq(1)
@@ -112,18 +113,24 @@ class Sequencer(wiring.Component):
             m.d.sync += running.eq(0)
 
         # What leads to the present step; and what has led to the one just issued.
-        reached = {name: Signal(name=f"reached_{name}") for name in MOVES}
-        moves = {name: Signal(name=f"move_{name}") for name in MOVES}
-        for name in MOVES:
-            first = name == "begin"
-            with m.If(self.begin | issue):
-                m.d.sync += reached[name].eq(
-                    self.begin if first else loops.move[name] & ~self.begin
-                )
-            m.d.sync += moves[name].eq(reached[name] & issue)
+        reached = {loop: Signal(name=f"reached_outside_{loop}") for loop in LOOPS}
+        self.outside = {loop: Signal(name=f"outside_{loop}") for loop in LOOPS}
+        self.moves = {name: Signal(name=f"move_{name}") for name in MOVES}
+        self.issued = Signal()
+        with m.If(self.begin | issue):
+            m.d.sync += [reached[loop].eq(self.begin | loops.outside[loop]) for loop in LOOPS]
+        m.d.sync += self.issued.eq(issue)
+        within: Value = Const(1)
+        for loop in LOOPS:
+            m.d.sync += [
+                self.outside[loop].eq(issue & reached[loop]),
+                self.moves[loop].eq(issue & within & ~reached[loop]),
+            ]
+            within = reached[loop]
+        m.d.sync += self.moves["begin"].eq(issue & within)
 
         result = Signal()
-        m.d.comb += result.eq(issue & loops.pixel_end & shown)
+        m.d.comb += result.eq(issue & pixel_end & shown)
         groups = self.config.groups
         if groups > 1:
             left = Signal(range(groups))
@@ -137,30 +144,29 @@ class Sequencer(wiring.Component):
             m.d.comb += shown.eq(self._shown(m, loops, issue))
 
         pixel = Signal(Pixel)
-        after = Mux(loops.move.oy, Next.OY, Mux(loops.move.tile, Next.TILE, Next.END))
+        outside = loops.outside
+        after = Mux(outside.oy, Mux(outside.tile, Next.END, Next.TILE), Next.OY)
         m.d.comb += [
             pixel.valid.eq(result),
             pixel.last_tile.eq(loops.last_tile),
-            pixel.next.eq(Mux(loops.move.ox, Next.OX, after)),
+            pixel.next.eq(Mux(outside.ox, after, Next.OX)),
             self.pixel.eq(delay(m, pixel, self.latency, name="pixel")),
         ]
-        return moves
 
     def _shown(self, m: Module, loops: Loops, issue: Signal) -> Value:
         """Whether the present pixel has a result: counts rows and columns to the next."""
-        fields, move = self.fields, loops.move
+        fields, outside = self.fields, loops.outside
         result = []
-        restart = self.begin | (issue & move.tile)
         for axis, step, again in (
-            ("y", issue & move.oy, restart),
-            ("x", issue & move.ox, restart | (issue & move.oy)),
+            ("y", outside.ox, outside.oy),
+            ("x", outside.digit, outside.ox),
         ):
             left = Signal.like(fields[f"skip_{axis}"], name=f"until_result_{axis}")
             here = Signal(name=f"shown_{axis}")
             skip, every = fields[f"skip_{axis}"], fields[f"every_{axis}"]
-            with m.If(again):
+            with m.If(self.begin | (issue & again)):
                 m.d.sync += [left.eq(skip), here.eq(skip == 0)]
-            with m.Elif(step):
+            with m.Elif(issue & step):
                 with m.If(here):
                     m.d.sync += [left.eq(every), here.eq(every == 0)]
                 with m.Else():
@@ -168,8 +174,9 @@ class Sequencer(wiring.Component):
             result.append(here)
         return result[0] & result[1]
 
-    def _move_source(self, m: Module, moves: dict[str, Signal]) -> None:
+    def _move_source(self, m: Module) -> None:
         """The address is the sum of all moves so far; without a step it moves by 0."""
+        moves = self.moves
         far = {loop: self.fields[f"source_{loop}"] for loop in LOOPS}
         far["begin"] = self.fields.source
         delta = Signal.like(self.source)
@@ -192,22 +199,20 @@ class Sequencer(wiring.Component):
             # One addition, with a carry input.
             m.d.sync += self.source.eq((Cat(1, self.source) + Cat(carry, delta)) >> 1)
 
-    def _move_weight(self, m: Module, moves: dict[str, Signal]) -> None:
-        """Weights go straight on; another pixel of the same tile starts over, and so do other
-        taps or tiles that share them."""
-        again = Signal()
+    def _move_weight(self, m: Module) -> None:
+        """Weights go straight on, or back where pixels, taps or tiles share them."""
+        moves, outside = self.moves, self.outside
         begin, tile, tile_again, taps_again, digit, on = (
             delay(m, flag, 1, name=f"weight_{name}")
             for name, flag in {
                 "begin": moves["begin"],
-                "tile": moves["begin"] | moves["tile"],
-                "tile_again": again,
+                "tile": outside["oy"],
+                "tile_again": moves["ox"] | moves["oy"] | (self.fields.hold_tiles & moves["tile"]),
                 "taps_again": self.fields.hold_taps & (moves["kx"] | moves["ky"]),
-                "digit": again | moves["begin"] | moves["tile"] | moves["digit"],
-                "on": Cat(moves.values()).any(),
+                "digit": outside["ky"],
+                "on": self.issued,
             }.items()
         )
-        m.d.comb += again.eq(moves["ox"] | moves["oy"] | (self.fields.hold_tiles & moves["tile"]))
         tile_start = Signal.like(self.weight)
         digit_start = Signal.like(self.weight)
         following = Signal.like(self.weight)
@@ -226,29 +231,24 @@ class Sequencer(wiring.Component):
         with m.If(digit):
             m.d.sync += digit_start.eq(following)
 
-    def _move_coordinates(self, m: Module, moves: dict[str, Signal]) -> None:
+    def _move_coordinates(self, m: Module) -> None:
         """Coordinates are unsigned and wrap: what lies above or left of the image is huge."""
-        fields = self.fields
-        outer = {
-            "y": (moves["oy"], moves["begin"] | moves["tile"]),
-            "x": (moves["ox"], moves["begin"] | moves["tile"] | moves["oy"]),
-        }
-        inner = {
-            "y": (moves["ky"], moves["digit"] | moves["ox"]),
-            "x": (moves["kx"], moves["digit"] | moves["ky"]),
+        fields, moves, outside = self.fields, self.moves, self.outside
+        ways = {  # what moves the window, what takes it back to the origin, likewise inside it
+            "y": (moves["oy"], outside["oy"], moves["ky"], outside["ky"]),
+            "x": (moves["ox"], outside["ox"], moves["kx"], outside["kx"]),
         }
         inside = []
         for axis, limit in (("y", fields.height), ("x", fields.width)):
             window = Signal.like(limit, name=f"window_{axis}")
             here = Signal.like(limit, name=axis)
-            strides, restarts = outer[axis]
-            steps, returns = inner[axis]
+            strides, restarts, steps, returns = ways[axis]
             with m.If(restarts):
                 m.d.sync += window.eq(fields[f"origin_{axis}"])
             with m.Elif(strides):
                 m.d.sync += window.eq(window + fields[f"stride_{axis}"])
             # A cycle later the window is where the step has it.
-            moved = delay(m, restarts | strides | returns, 1, name=f"moved_{axis}")
+            moved = delay(m, returns, 1, name=f"moved_{axis}")
             stepped = delay(m, steps, 1, name=f"stepped_{axis}")
             with m.If(moved):
                 m.d.sync += here.eq(window)
