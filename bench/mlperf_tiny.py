@@ -40,6 +40,7 @@ ARRAYS = (
     Config(rows=16, columns=8, lanes=4, window=3),
     Config(rows=8, columns=8, lanes=4),
     Config(rows=4, columns=4),
+    Config(rows=4, columns=4, window=1, interleave=3),
 )
 
 TOOLS = ("weft", "numpy", "tflite")

@@ -115,7 +115,7 @@ class Link(wiring.Component):
         self.taken = Signal()
         #: The byte to send next, and for how long (one-hot) nothing it hangs on has moved.
         self.byte = Signal(8, reset_less=True)
-        self.settled = Signal(2)
+        self.settled = Signal(4)
         #: The CRC holds the byte to send.
         self.fresh = Signal()
         #: That byte went in the cycle before.
@@ -317,9 +317,9 @@ class Link(wiring.Component):
         is_read = self.is_command[Command.READ]
         sending, again = Signal(), Signal()
         flags = Cat(self.busy, self.has_started, self.loaded, self.session)
-        head = Array(
-            [Const(SYNC, 8), self.status, header.sequence, header.count, flags, self.started]
-        )
+        head = [Const(SYNC, 8), self.status, header.sequence, header.count, flags, self.started]
+        # First one of each two, then one of these.
+        halves = [Signal(8, reset_less=True, name=f"half_{i}") for i in range(0, HEAD_BYTES, 2)]
         head_byte, word_byte = Signal(8, reset_less=True), self._word_byte(m)
         crc_byte = ~self.crc.value[:8]
         m.d.comb += [
@@ -333,7 +333,11 @@ class Link(wiring.Component):
             self.crc.step.eq((self.taken & self.receiving) | (sent & ~again)),
         ]
         m.d.sync += [
-            head_byte.eq(head[self.index]),
+            *(
+                half.eq(Mux(self.index[0], odd, even))
+                for half, even, odd in zip(halves, head[::2], head[1::2], strict=True)
+            ),
+            head_byte.eq(Array(halves)[self.index[1:]]),
             self.byte.eq(Mux(state["REPLY"], head_byte, Mux(state["WORD"], word_byte, crc_byte))),
         ]
         with m.If(self.fresh):
@@ -342,8 +346,8 @@ class Link(wiring.Component):
             m.d.sync += self.index.eq(self.index + 1)
         with m.Elif(sending):
             m.d.sync += [
-                self.settled.eq(Cat(self.crc.idle, self.settled[0])),
-                self.fresh.eq(self.settled[1]),
+                self.settled.eq(Cat(self.crc.idle, self.settled)),
+                self.fresh.eq(self.settled[-1]),
             ]
 
         with m.If(state["REPLY"] & sent & self.at[HEAD_BYTES - 1]):

@@ -39,8 +39,8 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        total = Signal.like(self.total, name="accumulator")
-        peak = Signal(signed(8))
+        total = Signal.like(self.total, name="accumulator", reset_less=True)
+        peak = Signal(signed(8), reset_less=True)
         base = Signal.like(total)
         with m.If(self.action.digit):
             m.d.comb += base.eq(total << DIGIT_BITS)

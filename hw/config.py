@@ -59,6 +59,10 @@ class Config:
         Image rows that the second activation path takes at once, 0 to leave it out. With it
         depthwise layers of up to `window` x ``rows // window`` taps compute all their taps in
         one cycle, in a column per channel.
+    interleave : int
+        Where an array has fewer rows than a kernel has taps, so that `window` is 1: image rows that
+        enter the second path in turns, each with as many taps; 0 for all in one step. A depthwise
+        layer of 3 x 3 taps then takes 3 steps for a pixel.
     line_depth : int
         Longest padded image row that the second path can hold.
     multiplier_bits : int
@@ -88,6 +92,7 @@ class Config:
     program_depth: int = 1024
     tables: int = 1
     window: int = 0
+    interleave: int = 0
     line_depth: int = 128
     multiplier_bits: int = 0
     elementwise: int = 0
@@ -104,7 +109,14 @@ class Config:
             value = getattr(self, name)
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        for name in ("tables", "window", "multiplier_bits", "elementwise", "table_multipliers"):
+        for name in (
+            "tables",
+            "window",
+            "interleave",
+            "multiplier_bits",
+            "elementwise",
+            "table_multipliers",
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name} must be an integer from 0, not {value!r}")
@@ -112,6 +124,11 @@ class Config:
             raise ValueError(
                 "window needs rows that are a multiple of columns, and at least three of them "
                 f"per image row, not {self.rows} x {self.columns} with {self.window!r}"
+            )
+        if self.interleave and not (self.window == 1 and 2 <= self.interleave <= self.rows):
+            raise ValueError(
+                "interleave needs a window of 1, and from 2 to as many image rows as the array has "
+                f"rows, not {self.interleave!r} with {self.rows} rows and window {self.window}"
             )
         if self.rows % self.lanes or self.columns % self.lanes:
             raise ValueError(
@@ -144,6 +161,11 @@ class Config:
     def groups(self) -> int:
         """Column groups, each `lanes` wide: cycles between two outputs at the least."""
         return self.columns // self.lanes
+
+    @property
+    def span(self) -> int:
+        """Rows of cells that take the taps of one image row on the second path."""
+        return self.interleave or self.rows // self.window
 
     @property
     def shared_elementwise(self) -> bool:

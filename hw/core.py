@@ -111,8 +111,11 @@ class Core(wiring.Component):
             decoder.done.eq(sequencer.done),
         ]
         m.d.comb += [sequencer.fields.eq(decoder.fields), sequencer.begin.eq(decoder.begin)]
-        for part in (m.submodules.collect, m.submodules.store):
-            m.d.comb += [part.fields.eq(decoder.late), part.begin.eq(decoder.begin_late)]
+        collect, store = m.submodules.collect, m.submodules.store
+        # The store has time: its first group comes much later.
+        begin_store = delay(m, decoder.begin_late, 1, name="begin_store")
+        for part, begin in ((collect, decoder.begin_late), (store, begin_store)):
+            m.d.comb += [part.fields.eq(decoder.late), part.begin.eq(begin)]
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
         with m.Elif(self.start):
@@ -184,8 +187,9 @@ class Core(wiring.Component):
         activation, store = m.submodules.activation, m.submodules.store
         fields = m.submodules.decoder.late
         until_totals = latency["read"] + latency["array"] + latency["accumulate"]
+        pixel = m.submodules.sequencer.pixel
         m.d.comb += [
-            collect.pixel.eq(delay(m, m.submodules.sequencer.pixel, until_totals, name="pixel")),
+            collect.pixel.eq(delay(m, pixel, until_totals - 1, name="pixel")),
             collect.totals.eq(totals),
         ]
         address, group, values = collect.parameter_address, collect.group, collect.values

@@ -94,9 +94,10 @@ class Decoder(wiring.Component):
         wait = self.fields.wait
         elapsed = Signal(max(len(wait), bits(self._longest() + 2)), init=-1)
         waited, settled = Signal(), Signal()
+        was_done = delay(m, self.done, 1, name="done")
         m.d.sync += [waited.eq(elapsed >= wait), settled.eq(elapsed > self._settled())]
-        with m.If(self.done):
-            m.d.sync += [elapsed.eq(2), settled.eq(0)]
+        with m.If(was_done):
+            m.d.sync += [elapsed.eq(3), settled.eq(0)]
         with m.Elif(~elapsed.all()):
             m.d.sync += elapsed.eq(elapsed + 1)
 
@@ -108,7 +109,7 @@ class Decoder(wiring.Component):
             m.d.sync += self.busy.eq(1)
         with m.Elif(draining & settled):
             m.d.sync += self.busy.eq(0)
-        with m.If(self.done):
+        with m.If(was_done):
             m.d.sync += draining.eq(self.fields.end)
         with m.Elif(settled):
             m.d.sync += draining.eq(0)
@@ -136,10 +137,12 @@ class Decoder(wiring.Component):
         with m.Elif(asking):
             m.d.sync += self.read_address.eq(self.read_address + 1)
 
+        fields = Signal(fields_layout(self.config), reset_less=True)
+        m.d.comb += self.fields.eq(fields)
         for field in layout(self.config):
             with m.If(token[Bank.latency + field.word]):
                 value = self.read_data[field.offset : field.offset + field.width]
-                m.d.sync += self.fields[field.name].eq(value)
+                m.d.sync += fields[field.name].eq(value)
         fetched = Signal()
         with m.If(token[ready]):
             m.d.sync += fetched.eq(1)
@@ -148,12 +151,14 @@ class Decoder(wiring.Component):
     def _pass_on(self, m: Module) -> None:
         """Late fields, from stage to stage with the first step."""
         m.d.comb += self.enter.eq(delay(m, self.begin, SEQUENCE - 1, name="begin"))
-        with m.If(self.enter):
-            for name in late_layout(self.config).members:
-                m.d.sync += self.entering[name].eq(self.fields[name])
         first_sums = delay(m, self.enter, until_sums(self.config), name="enters")
+        entering = Signal.like(self.entering, reset_less=True)
+        late = Signal.like(self.late, reset_less=True)
+        m.d.comb += [self.entering.eq(entering), self.late.eq(late)]
+        with m.If(self.enter):
+            m.d.sync += [entering[name].eq(self.fields[name]) for name in entering.shape().members]
         with m.If(first_sums):
-            m.d.sync += self.late.eq(self.entering)
+            m.d.sync += late.eq(entering)
         m.d.sync += self.begin_late.eq(first_sums)
 
     def _longest(self) -> int:

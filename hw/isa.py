@@ -35,6 +35,15 @@ and `part` the `columns` lanes of the word that are the tile's channels::
 channel by channel. A result is stored only where `y` is `skip_y`, or any multiple of
 ``every_y + 1`` rows later, and likewise `x`.
 
+Where the configuration has `interleave`, the image's rows enter in turns instead: the loop ``ky``
+runs over ``config.interleave`` of them inside each pixel, ``oy`` over rows of results, and each
+turn has weights of its own, the last of which meets the newest pixel::
+
+    total = sum(part[ky][x - tap] * w[ky][span - 1 - tap]
+                for ky in range(config.interleave) for tap in range(span))
+
+There is no `skip_y` and no `every_y` then.
+
 With `elementwise` the total carries two activations, ``total = 256 * x0 + x1``, and is replaced
 before the bias is added (`weft.hw.elementwise`)::
 
@@ -256,7 +265,8 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
         result["share"] = (1, False)
     if config.window:
         result["window"] = (1, False)
-        for name in ("skip_y", "skip_x", "every_y", "every_x"):
+        axes = "x" if config.interleave else "yx"
+        for name in (f"{word}_{axis}" for word in ("skip", "every") for axis in axes):
             result[name] = (_WINDOW_BITS, False)
     result["table"] = (bits(config.tables + 1), False)
     result["wait"] = (bits(longest_drain(config) + 1), False)

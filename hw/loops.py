@@ -72,12 +72,10 @@ class Loops(wiring.Component):
         ended = self._count_others(m)
 
         # The move after the next one: outward where the inner loop ends with the next one.
-        outward = Signal()
-        m.d.comb += outward.eq(inner_ends & ~self.begin)
         with m.If(self.begin | self.issue):
             for index, loop in enumerate(LOOPS):
                 through = Cat(ended[other] for other in LOOPS[: index + 1]).all()
-                m.d.sync += self.outside[loop].eq(Mux(outward, through, self.inside_inner[loop]))
+                m.d.sync += self.outside[loop].eq(Mux(inner_ends, through, self.inside_inner[loop]))
         m.d.comb += self.last_tile.eq(self.outside[LOOPS[-1]] | self.tile_ended)
         return m
 
@@ -111,38 +109,48 @@ class Loops(wiring.Component):
         ]
         self.inner_is_tile = inner["tile"]
         self.one_turn, self.two_turns = Signal(), Signal()
-        m.d.sync += [self.one_turn.eq(self.turns == 1), self.two_turns.eq(self.turns == 2)]
+        #: Fewer by three.
+        self.turns_beyond = Signal.like(self.turns)
+        m.d.sync += [
+            self.one_turn.eq(self.turns == 1),
+            self.two_turns.eq(self.turns == 2),
+            self.turns_beyond.eq(self.turns - 3),
+        ]
 
     def _count_inner(self, m: Module) -> Signal:
-        """Counts the inner loop. High when the next move is its last one."""
-        moves, ends, ends_soon = Signal(), Signal(), Signal()
-        # Three more than its present turn.
-        count = Signal.like(self.turns)
+        """Counts the inner loop. High when the next move is its last one; low at `begin`."""
+        moves, ends, ends_soon = Signal(), Signal(), Signal(reset_less=True)
+        # Moves left behind the next three.
+        left = Signal.like(self.turns, reset_less=True)
         with m.If(self.begin | self.issue):
-            with m.If(~self.begin & moves):
+            with m.If(moves):
                 m.d.sync += [
-                    count.eq(count + 1),
+                    left.eq(left - 1),
                     moves.eq(~ends),
                     ends.eq(ends_soon & ~ends),
-                    ends_soon.eq(count == self.turns),
+                    ends_soon.eq(left == 0),
                 ]
             with m.Else():
                 m.d.sync += [
-                    count.eq(3),
+                    left.eq(self.turns_beyond),
                     moves.eq(~self.inside_inner[LOOPS[-1]]),
                     ends.eq(self.one_turn),
                     ends_soon.eq(self.two_turns),
                 ]
+        finished = Signal()
+        m.d.sync += finished.eq(self.issue & self.outside[LOOPS[-1]])
+        with m.If(finished):
+            m.d.sync += [moves.eq(0), ends.eq(0)]
         return ends
 
     def _count_others(self, m: Module) -> dict[str, Signal]:
         """Counts the other loops. Flags of those in their last turn, which idle ones always are."""
-        ended = {loop: Signal(name=f"ended_{loop}") for loop in LOOPS}
+        ended = {loop: Signal(name=f"ended_{loop}", reset_less=True) for loop in LOOPS}
         within: Value = Const(1)  # the move is none of a loop inside this one
         for loop in LOOPS:
             limit = self.limits[loop]
             # One more than its present turn; two cycles pass before it moves again.
-            count = Signal.like(limit, name=f"count_{loop}")
+            count = Signal.like(limit, name=f"count_{loop}", reset_less=True)
             ends = Signal(name=f"ends_{loop}")
             m.d.sync += ends.eq(count == limit)
             restart = self.begin | self.outside[loop]

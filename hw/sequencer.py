@@ -17,7 +17,7 @@ cycle  what is there
 from __future__ import annotations
 
 from functools import reduce
-from operator import or_
+from operator import and_, or_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
@@ -113,7 +113,7 @@ class Sequencer(wiring.Component):
             m.d.sync += running.eq(0)
 
         # What leads to the present step; and what has led to the one just issued.
-        reached = {loop: Signal(name=f"reached_outside_{loop}") for loop in LOOPS}
+        reached = {loop: Signal(name=f"reached_outside_{loop}", reset_less=True) for loop in LOOPS}
         self.outside = {loop: Signal(name=f"outside_{loop}") for loop in LOOPS}
         self.moves = {name: Signal(name=f"move_{name}") for name in MOVES}
         self.issued = Signal()
@@ -156,11 +156,13 @@ class Sequencer(wiring.Component):
     def _shown(self, m: Module, loops: Loops, issue: Signal) -> Value:
         """Whether the present pixel has a result: counts rows and columns to the next."""
         fields, outside = self.fields, loops.outside
-        result = []
+        result: list[Value] = []
         for axis, step, again in (
             ("y", outside.ox, outside.oy),
             ("x", outside.digit, outside.ox),
         ):
+            if f"skip_{axis}" not in fields.shape().members:
+                continue
             left = Signal.like(fields[f"skip_{axis}"], name=f"until_result_{axis}")
             here = Signal(name=f"shown_{axis}")
             skip, every = fields[f"skip_{axis}"], fields[f"every_{axis}"]
@@ -172,7 +174,7 @@ class Sequencer(wiring.Component):
                 with m.Else():
                     m.d.sync += [left.eq(left - 1), here.eq(left == 1)]
             result.append(here)
-        return result[0] & result[1]
+        return reduce(and_, result)
 
     def _move_source(self, m: Module) -> None:
         """The address is the sum of all moves so far; without a step it moves by 0."""
@@ -202,28 +204,24 @@ class Sequencer(wiring.Component):
     def _move_weight(self, m: Module) -> None:
         """Weights go straight on, or back where pixels, taps or tiles share them."""
         moves, outside = self.moves, self.outside
-        begin, tile, tile_again, taps_again, digit, on = (
+        tile_again = moves["ox"] | moves["oy"] | (self.fields.hold_tiles & moves["tile"])
+        taps_again = self.fields.hold_taps & (moves["kx"] | moves["ky"])
+        begin, tile, again, straight, digit, on = (
             delay(m, flag, 1, name=f"weight_{name}")
             for name, flag in {
                 "begin": moves["begin"],
                 "tile": outside["oy"],
-                "tile_again": moves["ox"] | moves["oy"] | (self.fields.hold_tiles & moves["tile"]),
-                "taps_again": self.fields.hold_taps & (moves["kx"] | moves["ky"]),
+                "again": tile_again,
+                "straight": ~(moves["begin"] | tile_again | taps_again),
                 "digit": outside["ky"],
                 "on": self.issued,
             }.items()
         )
-        tile_start = Signal.like(self.weight)
-        digit_start = Signal.like(self.weight)
+        tile_start = Signal.like(self.weight, reset_less=True)
+        digit_start = Signal.like(self.weight, reset_less=True)
+        start = Mux(begin, self.fields.weight, Mux(again, tile_start, digit_start))
         following = Signal.like(self.weight)
-        with m.If(begin):
-            m.d.comb += following.eq(self.fields.weight)
-        with m.Elif(tile_again):
-            m.d.comb += following.eq(tile_start)
-        with m.Elif(taps_again):
-            m.d.comb += following.eq(digit_start)
-        with m.Else():
-            m.d.comb += following.eq(self.weight + 1)
+        m.d.comb += following.eq(Mux(straight, self.weight + 1, start))
         with m.If(on):
             m.d.sync += self.weight.eq(following)
         with m.If(tile):
@@ -240,8 +238,8 @@ class Sequencer(wiring.Component):
         }
         inside = []
         for axis, limit in (("y", fields.height), ("x", fields.width)):
-            window = Signal.like(limit, name=f"window_{axis}")
-            here = Signal.like(limit, name=axis)
+            window = Signal.like(limit, name=f"window_{axis}", reset_less=True)
+            here = Signal.like(limit, name=axis, reset_less=True)
             strides, restarts, steps, returns = ways[axis]
             with m.If(restarts):
                 m.d.sync += window.eq(fields[f"origin_{axis}"])
