@@ -88,8 +88,9 @@ class Array(wiring.Component):
         ``rows * columns`` weights; those of row r and group g belong to the word that entered
         ``r + g`` cycles before.
     window, clear, last, valid, entry : In
-        The second path (`Window` or `Interleave`), where the configuration has it: `window` is constant while
-        sums are on their way, `valid` and `entry` come with `word`, one lane per column.
+        The second path (`Window` or `Interleave`), where the configuration has it: `window` is
+        constant while sums are on their way, `valid` and `entry` come with `word`, one lane per
+        column.
     sums : Out
         `columns` sums of `sum_bits`; those of group g are ``latency + g`` cycles behind the word.
     """

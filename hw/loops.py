@@ -46,6 +46,8 @@ class Loops(wiring.Component):
     outside : Out(Outside)
         For each loop: the move after the present step is none of it or of a loop inside it. All
         of them in the last step, which no move follows.
+    soon_outside_digit : Out(1)
+        What that flag of `outside` is in the next cycle.
     last_tile : Out(1)
         The present step belongs to the last tile.
     """
@@ -61,6 +63,7 @@ class Loops(wiring.Component):
                 "begin": In(1),
                 "issue": In(1),
                 "outside": Out(Outside),
+                "soon_outside_digit": Out(1),
                 "last_tile": Out(1),
             }
         )
@@ -72,10 +75,14 @@ class Loops(wiring.Component):
         ended = self._count_others(m)
 
         # The move after the next one: outward where the inner loop ends with the next one.
+        m.d.comb += self.soon_outside_digit.eq(self.outside["digit"])
         with m.If(self.begin | self.issue):
             for index, loop in enumerate(LOOPS):
                 through = Cat(ended[other] for other in LOOPS[: index + 1]).all()
-                m.d.sync += self.outside[loop].eq(Mux(inner_ends, through, self.inside_inner[loop]))
+                following = Mux(inner_ends, through, self.inside_inner[loop])
+                m.d.sync += self.outside[loop].eq(following)
+                if loop == "digit":
+                    m.d.comb += self.soon_outside_digit.eq(following)
         m.d.comb += self.last_tile.eq(self.outside[LOOPS[-1]] | self.tile_ended)
         return m
 

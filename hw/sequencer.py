@@ -97,21 +97,14 @@ class Sequencer(wiring.Component):
     def _issue(self, m: Module) -> None:
         """Issues the steps, and says a cycle later how each was reached."""
         m.submodules.loops = loops = Loops(self.config)
-        issue, running, shown = Signal(), Signal(), Signal(init=1)
-        pause = Signal()  # the pixel before is still being taken off
+        issue, running = Signal(), Signal()
         pixel_end, last = loops.outside["digit"], loops.outside["tile"]
         m.d.comb += [
             *(loops.limits[loop].eq(self.fields[f"last_{loop}"]) for loop in LOOPS),
             loops.begin.eq(self.begin),
             loops.issue.eq(issue),
-            issue.eq(running & ~(pixel_end & shown & pause)),
             self.done.eq(issue & last),
         ]
-        with m.If(self.begin):
-            m.d.sync += running.eq(1)
-        with m.Elif(self.done):
-            m.d.sync += running.eq(0)
-
         # What leads to the present step; and what has led to the one just issued.
         reached = {loop: Signal(name=f"reached_outside_{loop}", reset_less=True) for loop in LOOPS}
         self.outside = {loop: Signal(name=f"outside_{loop}") for loop in LOOPS}
@@ -129,19 +122,28 @@ class Sequencer(wiring.Component):
             within = reached[loop]
         m.d.sync += self.moves["begin"].eq(issue & within)
 
-        result = Signal()
-        m.d.comb += result.eq(issue & pixel_end & shown)
+        # Whether a step is issued in the next cycle: not a result's last one as long as that of
+        # the result before is still being taken off.
+        shown, soon_shown = Signal(init=1), Signal(init=1)
+        if self.config.window:
+            m.d.comb += Cat(shown, soon_shown).eq(Cat(self._shown(m, loops, issue)))
+        result, soon_running, soon_pause = Signal(), Signal(), Signal()
+        m.d.comb += [
+            result.eq(issue & pixel_end & shown),
+            soon_running.eq(self.begin | (running & ~self.done)),
+        ]
         groups = self.config.groups
         if groups > 1:
             left = Signal(range(groups))
+            m.d.comb += soon_pause.eq(result | (left != 0))
             with m.If(result):
-                m.d.sync += [left.eq(groups - 2), pause.eq(1)]
-            with m.Else():
-                m.d.sync += pause.eq(left != 0)
-                with m.If(left != 0):
-                    m.d.sync += left.eq(left - 1)
-        if self.config.window:
-            m.d.comb += shown.eq(self._shown(m, loops, issue))
+                m.d.sync += left.eq(groups - 2)
+            with m.Elif(left != 0):
+                m.d.sync += left.eq(left - 1)
+        m.d.sync += [
+            running.eq(soon_running),
+            issue.eq(soon_running & ~(loops.soon_outside_digit & soon_shown & soon_pause)),
+        ]
 
         pixel = Signal(Pixel)
         outside = loops.outside
@@ -153,28 +155,34 @@ class Sequencer(wiring.Component):
             self.pixel.eq(delay(m, pixel, self.latency, name="pixel")),
         ]
 
-    def _shown(self, m: Module, loops: Loops, issue: Signal) -> Value:
-        """Whether the present pixel has a result: counts rows and columns to the next."""
+    def _shown(self, m: Module, loops: Loops, issue: Signal) -> tuple[Value, Value]:
+        """Whether the present pixel has a result, and whether that of the next cycle has.
+
+        Counts rows and columns to the next result.
+        """
         fields, outside = self.fields, loops.outside
         result: list[Value] = []
+        soon_result: list[Value] = []
         for axis, step, again in (
             ("y", outside.ox, outside.oy),
             ("x", outside.digit, outside.ox),
         ):
             if f"skip_{axis}" not in fields.shape().members:
                 continue
-            left = Signal.like(fields[f"skip_{axis}"], name=f"until_result_{axis}")
-            here = Signal(name=f"shown_{axis}")
+            left = Signal.like(fields[f"skip_{axis}"], name=f"until_result_{axis}", reset_less=True)
+            here, soon = Signal(name=f"shown_{axis}", reset_less=True), Signal(name=f"soon_{axis}")
+            m.d.comb += soon.eq(here)
+            m.d.sync += here.eq(soon)
             skip, every = fields[f"skip_{axis}"], fields[f"every_{axis}"]
             with m.If(self.begin | (issue & again)):
-                m.d.sync += [left.eq(skip), here.eq(skip == 0)]
+                m.d.sync += left.eq(skip)
+                m.d.comb += soon.eq(skip == 0)
             with m.Elif(issue & step):
-                with m.If(here):
-                    m.d.sync += [left.eq(every), here.eq(every == 0)]
-                with m.Else():
-                    m.d.sync += [left.eq(left - 1), here.eq(left == 1)]
+                m.d.sync += left.eq(Mux(here, every, left - 1))
+                m.d.comb += soon.eq(Mux(here, every == 0, left == 1))
             result.append(here)
-        return reduce(and_, result)
+            soon_result.append(soon)
+        return reduce(and_, result), reduce(and_, soon_result)
 
     def _move_source(self, m: Module) -> None:
         """The address is the sum of all moves so far; without a step it moves by 0."""
