@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from weft.hw.config import Config
-from weft.hw.isa import LOOPS, Instruction, instruction_words, results
-from weft.hw.latency import COPY, ISSUE, drain, first_store
+from weft.hw.isa import LOOPS, Instruction, fetch_cycles, instruction_words, results
+from weft.hw.latency import COPY, SEQUENCE, first_store, settle
 
-#: Cycles from asking for an instruction's last word until its first step is issued.
-_BEGIN = 4
+#: Cycles from asking for a word of an instruction until it is among the fields, and one until
+#: the first step is issued.
+_BEGIN = 3 + 1
 
 
 def issue_cycles(instruction: Instruction, config: Config) -> int:
@@ -41,18 +42,18 @@ def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> l
 
     Their sum is the core's `cycles`.
     """
-    words = instruction_words(config)
+    words, fetch = instruction_words(config), fetch_cycles(config)
     copy = _Copy()
     stores: deque[int] = deque()
     result = []
     now = 0  # the cycle in which the instruction's first word is asked for
     for index, instruction in enumerate(instructions):
-        begin = now + words + _BEGIN - 2
+        begin = now + fetch + _BEGIN - 2
         if index:  # the first one waits for nothing
             begin = max(begin, now + instruction.wait)
         copy.fetch(now, words)
         if instruction.copied:
-            begin = max(begin, copy.done)
+            begin = max(begin, copy.done + 1)
         copy.start(begin, instruction.copy_words)
         if config.single_port:
             following = _last_step(instruction, config, begin + 1, stores) + 1
@@ -61,7 +62,7 @@ def instruction_cycles(instructions: Sequence[Instruction], config: Config) -> l
         result.append(following - now)
         now = following
     if result:
-        result[-1] += drain(config, elementwise=bool(instructions[-1].elementwise)) + 1
+        result[-1] += settle(config, elementwise=bool(instructions[-1].elementwise)) + 1
     return result
 
 
@@ -72,7 +73,7 @@ def _last_step(instruction: Instruction, config: Config, first: int, stores: deq
     step may be issued, as its word would be read when a result is written: in order, and those
     of this instruction are appended.
     """
-    later = first_store(config, elementwise=bool(instruction.elementwise)) - ISSUE
+    later = first_store(config, elementwise=bool(instruction.elementwise)) - SEQUENCE
     now, result = first, first - config.groups
     for tile, gap in _gaps(instruction):
         before, result = result, now + gap - 1

@@ -165,6 +165,10 @@ def _source(
     """Fields that say which words are read."""
     source = placements[step.sources[0]]
     row, pixel = source.width * source.blocks, source.blocks
+    origin, size = step.origin, (source.height, source.width)
+    if sweep.transposed:
+        row, pixel = pixel, row
+        origin, size = origin[::-1], size[::-1]
     stride_y, stride_x = sweep.stride
     along_y, along_x = stride_y * row, stride_x * pixel
     if step.pixel_steps is not None:
@@ -192,19 +196,19 @@ def _source(
     for loop, count in turns.items():
         moves[f"source_{loop}"] = (words[loop] - gone) % wrap
         gone += (count - 1) * words[loop]
-    first = source.base + step.origin[0] * row + step.origin[1] * pixel + sweep.first_block
+    first = source.base + origin[0] * row + origin[1] * pixel + sweep.first_block
     return {
         **{f"last_{loop}": count - 1 for loop, count in turns.items()},
         **moves,
         "source": first % wrap,
-        "origin_y": step.origin[0],
-        "origin_x": step.origin[1],
+        "origin_y": origin[0],
+        "origin_x": origin[1],
         "stride_y": stride_y,
         "stride_x": stride_x,
         "step_y": step_y,
         "step_x": step_x,
-        "height": source.height,
-        "width": source.width,
+        "height": size[0],
+        "width": size[1],
     }
 
 
@@ -217,10 +221,12 @@ def _target(
     down, along = step.target_step
     word, lane = divmod(step.first_channel + sweep.first_channel, config.rows)
     wrap = _wrap(config)
+    moves = (down * target.width, along)
+    move_oy, move_ox = moves[::-1] if sweep.transposed else moves
     return {
         "target": (target.base + (y * target.width + x) * target.blocks + word) % wrap,
-        "target_ox": along * target.blocks % wrap,
-        "target_oy": down * target.width * target.blocks % wrap,
+        "target_ox": move_ox * target.blocks % wrap,
+        "target_oy": move_oy * target.blocks % wrap,
         "target_group": lane // config.lanes,
     }
 

@@ -2,7 +2,7 @@
 
 On the first path a tile is R input channels by C output channels of one tap; tiles join a
 sweep while the words they read move on evenly. On the second path, for kernels that keep
-channels apart, a tile holds all the taps of C channels.
+channels apart, a tile holds all the taps of C channels, or those of one image row.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ class Sweep:
         Turns of the pixel loops, and how far they go in the source.
     alternate : bool
         Digits, not taps, go from the pass's first source to its second.
+    transposed : bool
+        Rows and columns of the image have changed places: so have the two of `count`, `stride`,
+        `skip` and `every`, and the kernel's.
     window : bool
         The second path; `skip` and `every` are then as in an instruction.
     """
@@ -45,6 +48,7 @@ class Sweep:
     tile_step: int = 0
     share: bool = False
     alternate: bool = False
+    transposed: bool = False
     window: bool = False
     skip: tuple[int, int] = (0, 0)
     every: tuple[int, int] = (0, 0)
@@ -58,7 +62,7 @@ class Sweep:
 def sweeps(step: Pass, config: Config) -> Iterator[Sweep]:
     """Cuts a pass for a configuration."""
     if _fits_window(step, config):
-        yield _window(step, config)
+        yield _interleaved(step, config) if config.interleave else _window(step, config)
         return
     tiles = list(_tiles(step, config))
     at = 0
@@ -165,8 +169,10 @@ def _fits_window(step: Pass, config: Config) -> bool:
         return False
     if len(step.sources) > 1 or step.pixel_steps is not None:
         return False
+    if config.interleave:
+        return _fits_interleave(step, config)
     kh, kw, _ = step.kernel.shape
-    span = config.rows // config.window
+    span = config.span
     lines, pixels = _padded_image(step)
     return (
         kh <= config.window
@@ -191,7 +197,7 @@ def _padded_image(step: Pass) -> tuple[int, int]:
 
 def _window(step: Pass, config: Config) -> Sweep:
     kh, kw, channels = step.kernel.shape
-    span = config.rows // config.window
+    span = config.span
     tiles = -(-channels // config.columns)
     weights = np.zeros((tiles * config.columns, config.rows), np.int64)
     for ky in range(kh):
@@ -211,6 +217,58 @@ def _window(step: Pass, config: Config) -> Sweep:
         window=True,
         skip=(kh - 1, kw - 1),
         every=(step.stride[0] - 1, step.stride[1] - 1),
+    )
+
+
+def _fits_interleave(step: Pass, config: Config) -> bool:
+    """The same where the image's rows come in turns; its longer side may lie along them."""
+    kh, kw, _ = step.kernel.shape
+    least = min(_interleave_cycles(step, config, transposed) for transposed in (False, True))
+    return (
+        max(kh, kw) <= config.interleave
+        and max(kh, kw, *step.stride) <= 1 << widths(config)["skip_x"][0]
+        and step.dilation == (1, 1)
+        and least < step.count[0] * step.count[1] * max(kh * kw, config.groups)
+        and step.kernel.min() >= -128
+        and step.kernel.max() <= 127
+    )
+
+
+def _interleave_cycles(step: Pass, config: Config, transposed: bool) -> int:
+    """Cycles for a tile. Only results need as many steps as there are groups."""
+    lines, pixels = _along(step.count, transposed)
+    entered = _along(_padded_image(step), transposed)[1]
+    hidden = (entered - pixels) * config.interleave
+    return lines * (hidden + pixels * max(config.interleave, config.groups))
+
+
+def _along(pair: tuple[int, int], transposed: bool) -> tuple[int, int]:
+    return pair[::-1] if transposed else pair
+
+
+def _interleaved(step: Pass, config: Config) -> Sweep:
+    transposed = _interleave_cycles(step, config, True) < _interleave_cycles(step, config, False)
+    kernel = step.kernel.swapaxes(0, 1) if transposed else step.kernel
+    kh, kw, channels = kernel.shape
+    tiles = -(-channels // config.columns)
+    weights = np.zeros((tiles * config.columns, config.interleave, config.rows), np.int64)
+    for kx in range(kw):
+        # The newest pixel meets the span's last row.
+        weights[:channels, :kh, config.span - kw + kx] = kernel[:, kx].T
+    weights = weights.reshape(tiles, config.columns, config.interleave, config.rows)
+    stride = _along(step.stride, transposed)
+    return Sweep(
+        first_channel=0,
+        channels=channels,
+        digits=digits(weights.transpose(0, 2, 3, 1)[:, :, None, None]),
+        count=(_along(step.count, transposed)[0], _along(_padded_image(step), transposed)[1]),
+        stride=(stride[0], 1),
+        tile_step=int(config.tiles_per_word == 1),
+        share=config.tiles_per_word > 1,
+        transposed=transposed,
+        window=True,
+        skip=(0, kw - 1),
+        every=(0, stride[1] - 1),
     )
 
 

@@ -181,9 +181,11 @@ def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> It
     if ins.elementwise and config.shared_elementwise and steps < 2:
         yield "combines two activations in one step"
     if ins.window:
-        if turns["block"] * turns["kx"] * turns["ky"] * turns["digit"] > 1 or ins.peak:
-            yield "uses the second path with more than one step a pixel"
-        if not 3 <= turns["ox"] <= config.line_depth:
+        expected = config.interleave or 1
+        if turns["ky"] != expected or turns["block"] * turns["kx"] * turns["digit"] > 1 or ins.peak:
+            what = f"other than {expected} steps" if config.interleave else "more than one step"
+            yield f"uses the second path with {what} a pixel"
+        if not config.interleave and not 3 <= turns["ox"] <= config.line_depth:
             yield f"uses the second path with lines of {turns['ox']} pixels"
     elif ins.skip_y or ins.skip_x or ins.every_y or ins.every_x:
         yield "leaves out results on the first path"

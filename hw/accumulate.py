@@ -39,8 +39,8 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        total = Signal.like(self.total, name="accumulator")
-        peak = Signal(signed(8))
+        total = Signal.like(self.total, name="accumulator", reset_less=True)
+        peak = Signal(signed(8), reset_less=True)
         base = Signal.like(total)
         with m.If(self.action.digit):
             m.d.comb += base.eq(total << DIGIT_BITS)
@@ -48,7 +48,8 @@ class Accumulator(wiring.Component):
             m.d.comb += base.eq(total)
         with m.If(self.action.valid):
             m.d.sync += total.eq(base + self.sum)
-            with m.If(self.action.first | (self.sum[:8].as_signed() > peak)):
+            # The sign of a difference: a carry chain, which a comparison of 8 bits would not be.
+            with m.If(self.action.first | (peak - self.sum[:8].as_signed())[-1]):
                 m.d.sync += peak.eq(self.sum)
         m.d.comb += self.total.eq(Mux(self.peak, peak, total))
         return m

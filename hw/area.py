@@ -94,7 +94,7 @@ def features(config: Config) -> dict[str, float]:
         "parts": sum(width * (len(powers_of_two(depth)) - 1) for width, depth in banks),
         "array": cells * sum_bits(config.rows),
         "table_multipliers": config.table_multipliers,
-        "window": 8 * cells if config.window else 0,
+        "window": 8 * config.columns * _window_rows(config),
         "accumulators": config.columns * config.accumulator_bits,
         "shifts": 0 if bits else lanes * config.value_bits,
         "multipliers": lanes * config.value_bits if bits else 0,
@@ -105,6 +105,13 @@ def features(config: Config) -> dict[str, float]:
         "elementwise_lanes": lanes * config.elementwise,
         "tables": 8 * lanes if config.tables else 0,
     }
+
+
+def _window_rows(config: Config) -> int:
+    """Rows with a multiplexer for the second activation path."""
+    if not config.window:
+        return 0
+    return config.span if config.interleave else config.rows
 
 
 def _banks(config: Config) -> list[tuple[int, int]]:

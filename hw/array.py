@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.config import Config
 from weft.hw.delay import delay
+from weft.hw.interleave import Interleave
 from weft.hw.isa import bits
 from weft.hw.primitives.multipliers import Multipliers
 from weft.hw.window import Window
@@ -87,8 +88,9 @@ class Array(wiring.Component):
         ``rows * columns`` weights; those of row r and group g belong to the word that entered
         ``r + g`` cycles before.
     window, clear, last, valid, entry : In
-        The second path (`Window`), where the configuration has it: `window` is constant while
-        sums are on their way, `valid` and `entry` come with `word`, one lane per column.
+        The second path (`Window` or `Interleave`), where the configuration has it: `window` is
+        constant while sums are on their way, `valid` and `entry` come with `word`, one lane per
+        column.
     sums : Out
         `columns` sums of `sum_bits`; those of group g are ``latency + g`` cycles behind the word.
     """
@@ -121,6 +123,8 @@ class Array(wiring.Component):
         config = self.config
         lanes = config.lanes
         windows = [self._window(m, group) for group in range(config.groups)]
+        # Rows with a second path; others meet weights of 0 on it.
+        paths = config.span if config.interleave else config.rows
         above: list[Value] = [Const(0, lanes * self.width)] * config.groups
         for row in range(config.rows):
             lane = self.word.word_select(row, 8)
@@ -129,7 +133,7 @@ class Array(wiring.Component):
                 if group:
                     activation = delay(m, activation, 1, name=f"row_{row}_group_{group}")
                 activations = activation.replicate(lanes)
-                if window is not None:
+                if window is not None and row < paths:
                     moving = window.activations.word_select(row, 8 * lanes)
                     activations = Mux(self.window, moving, activations)
                 first = row * config.columns + group * lanes
@@ -145,10 +149,10 @@ class Array(wiring.Component):
         m.d.comb += self.sums.eq(Cat(above))
         return m
 
-    def _window(self, m: Module, group: int) -> Window | None:
+    def _window(self, m: Module, group: int) -> Window | Interleave | None:
         if not self.config.window:
             return None
-        window = Window(self.config)
+        window = Interleave(self.config) if self.config.interleave else Window(self.config)
         m.submodules[f"window_{group}"] = window
         entry = self.entry.word_select(group, 8 * self.config.lanes)
         m.d.comb += [

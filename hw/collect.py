@@ -26,7 +26,7 @@ class Collect(wiring.Component):
     fields : In
     begin : In(1)
     pixel : In(Pixel)
-        In the cycle in which the totals of group 0 appear; group g appears g cycles later.
+        In the cycle before the totals of group 0 appear; group g appears g cycles later.
     totals : In
         `columns` totals.
     parameter_address : Out
@@ -55,18 +55,22 @@ class Collect(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         groups = self.config.groups
+        # The group of this cycle.
         current = Signal(Pixel)
-        held = Signal(Pixel)
         index = Signal(range(max(2, groups)))
-        following = Signal(range(max(2, groups)))
         final = Signal()
-        m.d.comb += [
-            current.eq(Mux(self.pixel.valid, self.pixel, held)),
-            index.eq(Mux(self.pixel.valid, 0, following)),
-            final.eq(index == groups - 1),
+        following = Signal.like(index)
+        m.d.comb += following.eq(Mux(self.pixel.valid, 0, index + 1))
+        m.d.sync += [
+            current.valid.eq(self.pixel.valid | (current.valid & ~final)),
+            index.eq(following),
+            final.eq(following == groups - 1),
         ]
-        with m.If(current.valid):
-            m.d.sync += [following.eq(index + 1), held.eq(current), held.valid.eq(~final)]
+        with m.If(self.pixel.valid):
+            m.d.sync += [
+                current.next.eq(self.pixel.next),
+                current.last_tile.eq(self.pixel.last_tile),
+            ]
 
         tile_address = Signal.like(self.parameter_address)
         with m.If(self.begin):

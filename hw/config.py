@@ -59,6 +59,10 @@ class Config:
         Image rows that the second activation path takes at once, 0 to leave it out. With it
         depthwise layers of up to `window` x ``rows // window`` taps compute all their taps in
         one cycle, in a column per channel.
+    interleave : int
+        Where an array has fewer rows than a kernel has taps, so that `window` is 1: image rows that
+        enter the second path in turns, each with as many taps; 0 for all in one step. A depthwise
+        layer of 3 x 3 taps then takes 3 steps for a pixel.
     line_depth : int
         Longest padded image row that the second path can hold.
     multiplier_bits : int
@@ -94,6 +98,7 @@ class Config:
     program_depth: int = 1024
     tables: int = 1
     window: int = 0
+    interleave: int = 0
     line_depth: int = 128
     multiplier_bits: int = 0
     elementwise: int = 0
@@ -105,23 +110,8 @@ class Config:
         sides = (self.rows, self.columns)
         if self.lanes == 0 and all(isinstance(side, int) and side > 0 for side in sides):
             object.__setattr__(self, "lanes", math.gcd(*sides))
-        positive = ("rows", "columns", "lanes", "accumulator_bits", "activation_depth",
-                    "weight_depth", "parameter_depth", "program_depth",
-                    "line_depth")  # fmt: skip
-        for name in positive:
-            value = getattr(self, name)
-            if not isinstance(value, int) or value <= 0:
-                raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        for name in ("tables", "window", "multiplier_bits", "elementwise", "table_multipliers",
-                     "copies", "single_port"):  # fmt: skip
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise ValueError(f"{name} must be an integer from 0, not {value!r}")
-        if self.window and (self.rows % self.columns or self.rows // self.window < 3):
-            raise ValueError(
-                "window needs rows that are a multiple of columns, and at least three of them "
-                f"per image row, not {self.rows} x {self.columns} with {self.window!r}"
-            )
+        self._check_numbers()
+        self._check_window()
         if self.rows % self.lanes or self.columns % self.lanes:
             raise ValueError(
                 f"lanes must divide the array's {self.rows} rows and {self.columns} columns, "
@@ -144,6 +134,33 @@ class Config:
                 f"accumulator_bits must be from 16 to 32, not {self.accumulator_bits!r}"
             )
 
+    def _check_numbers(self) -> None:
+        positive = ("rows", "columns", "lanes", "accumulator_bits", "activation_depth",
+                    "weight_depth", "parameter_depth", "program_depth",
+                    "line_depth")  # fmt: skip
+        for name in positive:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value <= 0:
+                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        names = ("tables", "window", "interleave", "multiplier_bits", "elementwise",
+                 "table_multipliers", "copies", "single_port")  # fmt: skip
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} must be an integer from 0, not {value!r}")
+
+    def _check_window(self) -> None:
+        if self.window and (self.rows % self.columns or self.rows // self.window < 3):
+            raise ValueError(
+                "window needs rows that are a multiple of columns, and at least three of them "
+                f"per image row, not {self.rows} x {self.columns} with {self.window!r}"
+            )
+        if self.interleave and not (self.window == 1 and 2 <= self.interleave <= self.rows):
+            raise ValueError(
+                "interleave needs a window of 1, and from 2 to as many image rows as the array has "
+                f"rows, not {self.interleave!r} with {self.rows} rows and window {self.window}"
+            )
+
     @property
     def digest(self) -> str:
         """Hexadecimal identity of the hardware, 16 digits."""
@@ -154,6 +171,11 @@ class Config:
     def groups(self) -> int:
         """Column groups, each `lanes` wide: cycles between two outputs at the least."""
         return self.columns // self.lanes
+
+    @property
+    def span(self) -> int:
+        """Rows of cells that take the taps of one image row on the second path."""
+        return self.interleave or self.rows // self.window
 
     @property
     def shared_elementwise(self) -> bool:

@@ -24,7 +24,7 @@ from weft.hw.delay import delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
 from weft.hw.gather import Gather
 from weft.hw.isa import Elementwise as Operation
-from weft.hw.latency import ISSUE, pipeline
+from weft.hw.latency import SEQUENCE, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
 from weft.hw.ports import LoadWord
 from weft.hw.readback import ReadBack
@@ -111,8 +111,11 @@ class Core(wiring.Component):
             decoder.done.eq(sequencer.done),
         ]
         m.d.comb += [sequencer.fields.eq(decoder.fields), sequencer.begin.eq(decoder.begin)]
-        for part in (m.submodules.collect, m.submodules.store):
-            m.d.comb += [part.fields.eq(decoder.late), part.begin.eq(decoder.begin_late)]
+        collect, store = m.submodules.collect, m.submodules.store
+        # The store has time: its first group comes much later.
+        begin_store = delay(m, decoder.begin_late, 1, name="begin_store")
+        for part, begin in ((collect, decoder.begin_late), (store, begin_store)):
+            m.d.comb += [part.fields.eq(decoder.late), part.begin.eq(begin)]
         if self.config.copies:
             copier = m.submodules.copier
             m.d.comb += [
@@ -153,7 +156,7 @@ class Core(wiring.Component):
         if config.window:
             part = delay(m, sequencer.part, Bank.latency, name="part")
             m.d.sync += array.entry.eq(word.word_select(part, 8 * config.columns))
-            begin = m.submodules.decoder.begin
+            begin = m.submodules.decoder.enter
             # The lines still move when the field has been fetched for the next instruction.
             last = Signal.like(array.last)
             with m.If(begin):
@@ -194,8 +197,9 @@ class Core(wiring.Component):
         activation, store = m.submodules.activation, m.submodules.store
         fields = m.submodules.decoder.late
         until_totals = latency["read"] + latency["array"] + latency["accumulate"]
+        pixel = m.submodules.sequencer.pixel
         m.d.comb += [
-            collect.pixel.eq(delay(m, m.submodules.sequencer.pixel, until_totals, name="pixel")),
+            collect.pixel.eq(delay(m, pixel, until_totals - 1, name="pixel")),
             collect.totals.eq(totals),
         ]
         address, group, values = collect.parameter_address, collect.group, collect.values
@@ -243,7 +247,7 @@ class Core(wiring.Component):
         m.d.comb += m.submodules.sequencer.hold.eq(gather.soon)
         for name in ("enable", "address", "lanes", "data"):
             value = getattr(gather, "write" if name == "enable" else f"write_{name}")
-            value = delay(m, value, ISSUE - Gather.latency, name=f"store_{name}")
+            value = delay(m, value, SEQUENCE, name=f"store_{name}")
             m.d.comb += getattr(activation, f"store_{name}").eq(value)
 
     def _connect_elementwise(self, m: Module) -> Value:

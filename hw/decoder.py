@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.delay import delay
-from weft.hw.isa import LATE, bits, instruction_words, layout
-from weft.hw.latency import drain, until_sums
+from weft.hw.isa import LATE, bits, fetch_cycles, instruction_words, layout
+from weft.hw.latency import SEQUENCE, settle, until_sums
 
 
 def fields_layout(config: Config, names: Iterable[str] | None = None) -> data.StructLayout:
@@ -50,13 +50,16 @@ class Decoder(wiring.Component):
         Of the program memory.
     read_data : In(32)
     fields : Out
-        For the sequencer: constant from `begin` until two cycles after `done`.
+        For the sequencer: constant from `begin` until three cycles after `done`, and the limits
+        of its loops from `LIMITS` cycles before.
     entering : Out
-        Late fields for what comes before the array's sums, from the cycle after `begin`.
+        Late fields for what comes before the array's sums, from `SEQUENCE` cycles after `begin`.
     late : Out
         Late fields for what comes behind, from `begin_late` on.
     begin : Out(1)
         `fields` are complete: start issuing steps.
+    enter : Out(1)
+        `entering` changes; the first step's word comes two cycles later at the earliest.
     begin_late : Out(1)
         The first totals are there in the next cycle at the earliest.
     done : In(1)
@@ -79,6 +82,7 @@ class Decoder(wiring.Component):
                 "entering": Out(late_layout(config)),
                 "late": Out(late_layout(config)),
                 "begin": Out(1),
+                "enter": Out(1),
                 "begin_late": Out(1),
                 "done": In(1),
                 "asking": Out(1),
@@ -88,74 +92,89 @@ class Decoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        words = instruction_words(self.config)
-        asked = Signal(range(words + 1))
-        arrived = Signal(range(words + 1))
-        ask = self.asking
-        with m.If(ask):
-            m.d.sync += [self.read_address.eq(self.read_address + 1), asked.eq(asked + 1)]
-        self._take_words(m, ask, arrived)
+        fetched = self._fetch(m)
         self._pass_on(m)
 
-        # Cycles since `done`, up to the longest wait that can be asked for.
-        elapsed = Signal.like(self.fields.wait, init=-1)
-        with m.If(self.done):
-            m.d.sync += elapsed.eq(0)
+        # Cycles until the one after the next since `done`, up to the longest that is asked for.
+        # What comes of them is known two cycles later.
+        wait = self.fields.wait
+        elapsed = Signal(max(len(wait), bits(self._longest() + 2)), init=-1)
+        waited, settled = Signal(), Signal()
+        was_done = delay(m, self.done, 1, name="done")
+        m.d.sync += [waited.eq(elapsed >= wait), settled.eq(elapsed > self._settled())]
+        with m.If(was_done):
+            m.d.sync += [elapsed.eq(3), settled.eq(0)]
         with m.Elif(~elapsed.all()):
             m.d.sync += elapsed.eq(elapsed + 1)
 
-        with m.FSM():
-            with m.State("IDLE"), m.If(self.start):
-                m.d.sync += [self.read_address.eq(0), asked.eq(0), arrived.eq(0)]
-                m.next = "FETCH"
-            with m.State("FETCH"):
-                m.d.comb += [self.busy.eq(1), ask.eq(asked != words)]
-                ready = (arrived == words) & (elapsed >= self.fields.wait)
-                if self.config.copies:
-                    ready &= ~(self.fields.copied & self.copying)
-                with m.If(ready):
-                    m.d.comb += self.begin.eq(1)
-                    m.next = "RUN"
-            with m.State("RUN"):
-                m.d.comb += self.busy.eq(1)
-                m.d.sync += [asked.eq(0), arrived.eq(0)]
-                with m.If(self.done):
-                    m.next = "FETCH"
-                    with m.If(self.fields.end):
-                        m.next = "DRAIN"
-            with m.State("DRAIN"):
-                m.d.comb += self.busy.eq(1)
-                with m.If(elapsed >= self._settled()):
-                    m.next = "IDLE"
+        ready = fetched & waited
+        if self.config.copies:
+            ready &= ~(self.fields.copied & self.copying)
+        m.d.sync += self.begin.eq(ready)
+        with m.If(ready):
+            m.d.sync += fetched.eq(0)
+        draining = Signal()
+        with m.If(self.start & ~self.busy):
+            m.d.sync += self.busy.eq(1)
+        with m.Elif(draining & settled):
+            m.d.sync += self.busy.eq(0)
+        with m.If(was_done):
+            m.d.sync += draining.eq(self.fields.end)
+        with m.Elif(settled):
+            m.d.sync += draining.eq(0)
         return m
 
-    def _take_words(self, m: Module, ask: Signal, arrived: Signal) -> None:
-        """A word asked for arrives `Bank.latency` cycles later, in order."""
-        arriving = Signal(Bank.latency)
-        m.d.sync += arriving.eq(arriving << 1 | ask)
-        with m.If(arriving[-1]):
-            m.d.sync += arrived.eq(arrived + 1)
-            with m.Switch(arrived):
-                for word in range(instruction_words(self.config)):
-                    with m.Case(word):
-                        for field in layout(self.config):
-                            if field.word == word:
-                                value = self.read_data[field.offset : field.offset + field.width]
-                                m.d.sync += self.fields[field.name].eq(value)
+    def _fetch(self, m: Module) -> Signal:
+        """Fetches an instruction at the start and after `done`. High when it may begin next.
+
+        A token goes with its first word: its words arrive `Bank.latency` cycles after they
+        are asked for, one after the other.
+        """
+        first = Signal()
+        m.d.comb += first.eq((self.start & ~self.busy) | (self.done & ~self.fields.end))
+        words = instruction_words(self.config)
+        ready = Bank.latency + fetch_cycles(self.config) - 2
+        token = Signal(max(Bank.latency + words, ready + 1))
+        m.d.sync += token.eq(Cat(first, token))
+        with m.If(first):
+            m.d.sync += self.asking.eq(1)
+        with m.Elif(token[words - 1]):
+            m.d.sync += self.asking.eq(0)
+        with m.If(self.start & ~self.busy):
+            m.d.sync += self.read_address.eq(0)
+        with m.Elif(self.asking):
+            m.d.sync += self.read_address.eq(self.read_address + 1)
+
+        fields = Signal(fields_layout(self.config), reset_less=True)
+        m.d.comb += self.fields.eq(fields)
+        for field in layout(self.config):
+            with m.If(token[Bank.latency + field.word]):
+                value = self.read_data[field.offset : field.offset + field.width]
+                m.d.sync += fields[field.name].eq(value)
+        fetched = Signal()
+        with m.If(token[ready]):
+            m.d.sync += fetched.eq(1)
+        return fetched
 
     def _pass_on(self, m: Module) -> None:
         """Late fields, from stage to stage with the first step."""
-        with m.If(self.begin):
-            for name in late_layout(self.config).members:
-                m.d.sync += self.entering[name].eq(self.fields[name])
-        first_sums = delay(m, self.begin, until_sums(self.config), name="begin")
+        m.d.comb += self.enter.eq(delay(m, self.begin, SEQUENCE - 1, name="begin"))
+        first_sums = delay(m, self.enter, until_sums(self.config), name="enters")
+        entering = Signal.like(self.entering, reset_less=True)
+        late = Signal.like(self.late, reset_less=True)
+        m.d.comb += [self.entering.eq(entering), self.late.eq(late)]
+        with m.If(self.enter):
+            m.d.sync += [entering[name].eq(self.fields[name]) for name in entering.shape().members]
         with m.If(first_sums):
-            m.d.sync += self.late.eq(self.entering)
+            m.d.sync += late.eq(entering)
         m.d.sync += self.begin_late.eq(first_sums)
+
+    def _longest(self) -> int:
+        return settle(self.config, elementwise=bool(self.config.elementwise))
 
     def _settled(self) -> Value | int:
         """Cycles from `done` until the last result of this instruction has been stored."""
-        plain = drain(self.config, elementwise=False)
+        plain = settle(self.config, elementwise=False)
         if not self.config.elementwise:
             return plain
-        return Mux(self.entering.elementwise != 0, drain(self.config, elementwise=True), plain)
+        return Mux(self.entering.elementwise != 0, self._longest(), plain)

@@ -35,6 +35,15 @@ and `part` the `columns` lanes of the word that are the tile's channels::
 channel by channel. A result is stored only where `y` is `skip_y`, or any multiple of
 ``every_y + 1`` rows later, and likewise `x`.
 
+Where the configuration has `interleave`, the image's rows enter in turns instead: the loop ``ky``
+runs over ``config.interleave`` of them inside each pixel, ``oy`` over rows of results, and each
+turn has weights of its own, the last of which meets the newest pixel::
+
+    total = sum(part[ky][x - tap] * w[ky][span - 1 - tap]
+                for ky in range(config.interleave) for tap in range(span))
+
+There is no `skip_y` and no `every_y` then.
+
 With `elementwise` the total carries two activations, ``total = 256 * x0 + x1``, and is replaced
 before the bias is added (`weft.hw.elementwise`)::
 
@@ -63,7 +72,7 @@ from enum import IntEnum
 import numpy as np
 
 from weft.hw.config import Config
-from weft.hw.latency import longest_drain
+from weft.hw.latency import LIMITS, longest_drain
 
 #: Loops from the innermost to the outermost.
 LOOPS = ("block", "kx", "ky", "digit", "ox", "oy", "tile")
@@ -74,6 +83,9 @@ LATE = (
     "last_group", "zero_point", "low", "high", "peak", "table", "single", "elementwise",
     "zero_0", "zero_1", "factor", "factor_shift",
 )  # fmt: skip
+
+#: Fields that the gateware prepares something of before it begins; they are fetched first.
+EARLY = (*(f"last_{loop}" for loop in LOOPS), "wait")
 
 #: Width of the fields that say where a window yields a result.
 _WINDOW_BITS = 5
@@ -266,7 +278,8 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
         result["share"] = (1, False)
     if config.window:
         result["window"] = (1, False)
-        for name in ("skip_y", "skip_x", "every_y", "every_x"):
+        axes = "x" if config.interleave else "yx"
+        for name in (f"{word}_{axis}" for word in ("skip", "every") for axis in axes):
             result[name] = (_WINDOW_BITS, False)
     result["table"] = (bits(config.tables + 1), False)
     result["wait"] = (bits(longest_drain(config) + 1), False)
@@ -294,12 +307,13 @@ def _requantizer_widths(config: Config) -> dict[str, tuple[int, bool]]:
 
 
 def layout(config: Config) -> list[Field]:
-    """Places every field in 32-bit words, none across two, widest first."""
+    """Places every field in 32-bit words, none across two: `EARLY` ones, then the widest first."""
     sizes = widths(config)
     used: list[int] = []
     result = []
     for name in sorted(
-        (name for name in FIELDS if name in sizes), key=lambda name: -sizes[name][0]
+        (name for name in FIELDS if name in sizes),
+        key=lambda name: (name not in EARLY, -sizes[name][0]),
     ):
         width, signed = sizes[name]
         fits = (i for i in range(len(used)) if used[i] + width <= 32)
@@ -314,6 +328,13 @@ def layout(config: Config) -> list[Field]:
 def instruction_words(config: Config) -> int:
     """32-bit words that one instruction takes."""
     return 1 + max(field.word for field in layout(config))
+
+
+def fetch_cycles(config: Config) -> int:
+    """Cycles from the first word of an instruction until it may begin, both included."""
+    words = {field.name: field.word for field in layout(config)}
+    limits = max(words[f"last_{loop}"] for loop in LOOPS) + LIMITS
+    return 1 + max(*words.values(), limits, words["wait"] + 2)
 
 
 def encode(instruction: Instruction, config: Config) -> np.ndarray:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from weft.hw.config import Config
 
+#: From the issue of a step to its addresses; and what the loop counters take beforehand for
+#: what hangs on their limits.
+SEQUENCE, LIMITS = 3, 6
+
 #: Registered block RAM.
 BANK = 2
-
-
-#: From the issue of a step until its activation word is read.
-ISSUE = 1
 
 
 #: From the reading of a word that is copied until it has been written, which is before any
 #: instruction that begins then can read it.
 COPY = BANK + 1
-
 
 #: A wide product, a rounding shift, and what makes a code of the result.
 MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
@@ -28,6 +27,7 @@ MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
 def pipeline(config: Config) -> dict[str, int]:
     """Cycles that data spend in each part, in the order in which they pass."""
     return {
+        "sequence": SEQUENCE,
         "read": BANK + 1,
         "array": config.rows - 1 + 3,
         "accumulate": 1,
@@ -36,7 +36,7 @@ def pipeline(config: Config) -> dict[str, int]:
         "requantize": (4 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
         "table": BANK + 1 if config.tables else 0,
         # A single port must be known to be free before a step is issued.
-        "store": 1 + (ISSUE if config.single_port else 0),
+        "store": 1 + (1 + SEQUENCE if config.single_port else 0),
     }
 
 
@@ -46,30 +46,36 @@ def _elementwise(config: Config) -> int:
 
 
 def until_sums(config: Config) -> int:
-    """Cycles from the issue of a step until its sums leave the array."""
+    """Cycles from the addresses of a step until its sums leave the array."""
     parts = pipeline(config)
     return parts["read"] + parts["array"]
 
 
 def drain(config: Config, *, elementwise: bool) -> int:
-    """Cycles from the issue of an instruction's last step until its result can be read.
+    """Cycles from the issue of an instruction's last step until a step may be issued that reads it.
 
-    Only what the elementwise units change goes through them.
+    Only what the elementwise units change goes through them. From issue to address both steps
+    take the same time.
     """
+    return settle(config, elementwise=elementwise) - SEQUENCE + 1
+
+
+def settle(config: Config, *, elementwise: bool) -> int:
+    """Cycles from the issue of an instruction's last step until its result is being stored."""
     parts = pipeline(config)
-    return sum(parts.values()) - (0 if elementwise else parts["elementwise"]) + 1
+    return sum(parts.values()) - (0 if elementwise else parts["elementwise"])
 
 
 def first_store(config: Config, *, elementwise: bool) -> int:
     """Cycles from the issue of a pixel's last step until its first group is written."""
-    return drain(config, elementwise=elementwise) - config.groups + 1
+    return settle(config, elementwise=elementwise) - config.groups + 1
 
 
 def last_tile_read(config: Config) -> int:
     """Cycles from the issue of an instruction's last step until all of its tile has been read."""
-    return pipeline(config)["read"] + config.rows - 1 + config.groups - 1
+    return SEQUENCE + pipeline(config)["read"] + config.rows - 1 + config.groups - 1
 
 
 def longest_drain(config: Config) -> int:
-    """The same for any instruction."""
+    """`drain` of any instruction."""
     return drain(config, elementwise=bool(config.elementwise))

@@ -1,23 +1,38 @@
 """The sequencer: turns an instruction into one step per cycle.
 
-The counters say which loop steps next; the addresses and coordinates move by it one
-step later. Whether the coordinates lie inside the image is known a cycle after that.
+The counters (`weft.hw.loops`) say which loop moves; addresses and coordinates follow in a
+pipeline. Nothing waits for anything behind it.
+
+====== =====================================================================
+cycle  what is there
+====== =====================================================================
+0      the step is issued
+1      which loop moved to reach it
+2      how far that moves the address; where the window now lies
+3      the addresses, and the coordinates
+4      whether these lie inside the image
+====== =====================================================================
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from functools import reduce
+from operator import and_, or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.accumulate import Action
 from weft.hw.config import Config
 from weft.hw.decoder import fields_layout
-from weft.hw.isa import LOOPS, bits, widths
+from weft.hw.delay import delay
+from weft.hw.isa import LOOPS, bits
+from weft.hw.loops import Loops
 from weft.hw.step import Next, Pixel
 
-#: Loops inside a pixel, from the innermost.
-STEPS = ("block", "kx", "ky", "digit")
+#: What leads to a step: a loop that moves, or the instruction's beginning, which is outside all.
+MOVES = (*LOOPS, "begin")
 
 
 class Sequencer(wiring.Component):
@@ -29,15 +44,16 @@ class Sequencer(wiring.Component):
     Members
     -------
     fields : In
-        The instruction, constant from `begin` until two cycles after `done`.
+        The instruction, constant from `begin` until three cycles after `done`; its limits
+        already `Loops.settle` cycles before.
     begin : In(1)
         Start; the first step is issued in the next cycle.
     hold : In(1)
-        Issue nothing in this cycle.
+        Issue nothing in the next cycle.
     done : Out(1)
         The last step is issued in this cycle.
     action : Out(Action)
-        Valid with `source` and `weight`.
+        `latency` cycles after the issue of a step, with
     pixel : Out(Pixel)
     source, weight : Out
         Addresses to read.
@@ -46,6 +62,8 @@ class Sequencer(wiring.Component):
     inside : Out(1)
         One cycle after `source`: the word is inside the image.
     """
+
+    latency = 3
 
     def __init__(self, config: Config):
         self.config = config
@@ -66,158 +84,186 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        issue = Signal()
-        moves = self._count(m, issue)
-        self._move_addresses(m, issue, moves)
-        self._move_coordinates(m, issue, moves)
+        self._issue(m)
+        self._move_source(m)
+        self._move_weight(m)
+        self._move_coordinates(m)
+        action = Signal(Action)
+        m.d.comb += [
+            action.valid.eq(self.issued),
+            action.first.eq(self.outside["digit"]),
+            action.digit.eq(self.moves["digit"]),
+            self.action.eq(delay(m, action, self.latency - 1, name="action")),
+        ]
         return m
 
-    def _count(self, m: Module, issue: Signal) -> dict[str, Signal]:
-        """Counts the loops. Returns which of them moved to reach the step being issued."""
-        running = Signal()
-        pixel_start = Signal()
-        digit_start = Signal()
-        shown = Signal(init=1)  # this pixel has a result
-        wait = Signal(range(max(2, self.config.groups)))
-
-        # `last_turn` flags are kept beside the counters: no comparison in the carry chain.
-        last_turn = {loop: Signal(name=f"last_turn_{loop}") for loop in LOOPS}
-        pixel_end = Signal()
+    def _issue(self, m: Module) -> None:
+        """Issues the steps, and says a cycle later how each was reached."""
+        m.submodules.loops = loops = Loops(self.config)
+        issue, running = Signal(), Signal()
+        pixel_end, last = loops.outside["digit"], loops.outside["tile"]
         m.d.comb += [
-            pixel_end.eq(Cat(last_turn[loop] for loop in STEPS).all()),
-            issue.eq(running & ~self.hold & ~(pixel_end & shown & (wait != 0))),
+            *(loops.limits[loop].eq(self.fields[f"last_{loop}"]) for loop in LOOPS),
+            loops.begin.eq(self.begin),
+            loops.issue.eq(issue),
+            self.done.eq(issue & last),
         ]
-        carry = issue
-        steps = {loop: Signal(name=f"step_{loop}") for loop in LOOPS}
+        # What leads to the present step; and what has led to the one just issued.
+        reached = {loop: Signal(name=f"reached_outside_{loop}", reset_less=True) for loop in LOOPS}
+        self.outside = {loop: Signal(name=f"outside_{loop}") for loop in LOOPS}
+        self.moves = {name: Signal(name=f"move_{name}") for name in MOVES}
+        self.issued = Signal()
+        with m.If(self.begin | issue):
+            m.d.sync += [reached[loop].eq(self.begin | loops.outside[loop]) for loop in LOOPS]
+        m.d.sync += self.issued.eq(issue)
+        within: Value = Const(1)
         for loop in LOOPS:
-            limit = self.fields[f"last_{loop}"]
-            turns_left = Signal(widths(self.config)[f"last_{loop}"][0], name=f"turns_left_{loop}")
-            m.d.comb += steps[loop].eq(carry & ~last_turn[loop])
-            with m.If(self.begin | (carry & last_turn[loop])):
-                m.d.sync += [turns_left.eq(limit), last_turn[loop].eq(limit == 0)]
-            with m.Elif(steps[loop]):
-                m.d.sync += [turns_left.eq(turns_left - 1), last_turn[loop].eq(turns_left == 1)]
-            carry = carry & last_turn[loop]
-        m.d.comb += self.done.eq(carry)
-
-        moves = {name: Signal(name=f"move_{name}") for name in (*LOOPS, "begin")}
-        with m.If(self.begin):
-            m.d.sync += [move.eq(name == "begin") for name, move in moves.items()]
-            m.d.sync += [running.eq(1), pixel_start.eq(1), digit_start.eq(1), wait.eq(0)]
-        with m.Elif(issue):
-            m.d.sync += [moves[loop].eq(steps[loop]) for loop in LOOPS]
             m.d.sync += [
-                moves["begin"].eq(0),
-                running.eq(~self.done),
-                pixel_start.eq(pixel_end),
-                digit_start.eq(pixel_end | steps["digit"]),
+                self.outside[loop].eq(issue & reached[loop]),
+                self.moves[loop].eq(issue & within & ~reached[loop]),
             ]
-        with m.If(issue & pixel_end & shown):
-            m.d.sync += wait.eq(self.config.groups - 1)
-        with m.Elif(wait != 0):
-            m.d.sync += wait.eq(wait - 1)
+            within = reached[loop]
+        m.d.sync += self.moves["begin"].eq(issue & within)
 
+        # Whether a step is issued in the next cycle: not a result's last one as long as that of
+        # the result before is still being taken off.
+        shown, soon_shown = Signal(init=1), Signal(init=1)
         if self.config.window:
-            m.d.comb += shown.eq(self._shown(m, steps))
-
-        after = Mux(steps["oy"], Next.OY, Mux(steps["tile"], Next.TILE, Next.END))
-        m.d.sync += [
-            self.action.valid.eq(issue),
-            self.action.first.eq(pixel_start),
-            self.action.digit.eq(digit_start & ~pixel_start),
-            self.pixel.valid.eq(issue & pixel_end & shown),
-            self.pixel.last_tile.eq(last_turn["tile"]),
-            self.pixel.next.eq(Mux(steps["ox"], Next.OX, after)),
+            m.d.comb += Cat(shown, soon_shown).eq(Cat(self._shown(m, loops, issue)))
+        result, soon_running, soon_pause = Signal(), Signal(), Signal()
+        m.d.comb += [
+            result.eq(issue & pixel_end & shown),
+            soon_running.eq(self.begin | (running & ~self.done)),
         ]
-        return moves
+        groups = self.config.groups
+        if groups > 1:
+            left = Signal(range(groups))
+            m.d.comb += soon_pause.eq(result | (left != 0))
+            with m.If(result):
+                m.d.sync += left.eq(groups - 2)
+            with m.Elif(left != 0):
+                m.d.sync += left.eq(left - 1)
+        m.d.sync += [
+            running.eq(soon_running),
+            issue.eq(
+                soon_running & ~self.hold & ~(loops.soon_outside_digit & soon_shown & soon_pause)
+            ),
+        ]
 
-    def _shown(self, m: Module, steps: dict[str, Signal]) -> Value:
-        """Whether the pixel being issued has a result: counts rows and columns to the next."""
-        fields = self.fields
-        result = []
-        restart = self.begin | steps["tile"]
+        pixel = Signal(Pixel)
+        outside = loops.outside
+        after = Mux(outside.oy, Mux(outside.tile, Next.END, Next.TILE), Next.OY)
+        m.d.comb += [
+            pixel.valid.eq(result),
+            pixel.last_tile.eq(loops.last_tile),
+            pixel.next.eq(Mux(outside.ox, after, Next.OX)),
+            self.pixel.eq(delay(m, pixel, self.latency, name="pixel")),
+        ]
+
+    def _shown(self, m: Module, loops: Loops, issue: Signal) -> tuple[Value, Value]:
+        """Whether the present pixel has a result, and whether that of the next cycle has.
+
+        Counts rows and columns to the next result.
+        """
+        fields, outside = self.fields, loops.outside
+        result: list[Value] = []
+        soon_result: list[Value] = []
         for axis, step, again in (
-            ("y", steps["oy"], restart),
-            ("x", steps["ox"], restart | steps["oy"]),
+            ("y", outside.ox, outside.oy),
+            ("x", outside.digit, outside.ox),
         ):
-            left = Signal.like(fields[f"skip_{axis}"], name=f"until_result_{axis}")
-            with m.If(again):
-                m.d.sync += left.eq(fields[f"skip_{axis}"])
-            with m.Elif(step):
-                m.d.sync += left.eq(Mux(left == 0, fields[f"every_{axis}"], left - 1))
-            result.append(left == 0)
-        return result[0] & result[1]
+            if f"skip_{axis}" not in fields.shape().members:
+                continue
+            left = Signal.like(fields[f"skip_{axis}"], name=f"until_result_{axis}", reset_less=True)
+            here, soon = Signal(name=f"shown_{axis}", reset_less=True), Signal(name=f"soon_{axis}")
+            m.d.comb += soon.eq(here)
+            m.d.sync += here.eq(soon)
+            skip, every = fields[f"skip_{axis}"], fields[f"every_{axis}"]
+            with m.If(self.begin | (issue & again)):
+                m.d.sync += left.eq(skip)
+                m.d.comb += soon.eq(skip == 0)
+            with m.Elif(issue & step):
+                m.d.sync += left.eq(Mux(here, every, left - 1))
+                m.d.comb += soon.eq(Mux(here, every == 0, left == 1))
+            result.append(here)
+            soon_result.append(soon)
+        return reduce(and_, result), reduce(and_, soon_result)
 
-    def _move_addresses(self, m: Module, issue: Signal, moves: dict[str, Signal]) -> None:
+    def _move_source(self, m: Module) -> None:
+        """The address is the sum of all moves so far; without a step it moves by 0."""
+        moves = self.moves
+        far = {loop: self.fields[f"source_{loop}"] for loop in LOOPS}
+        far["begin"] = self.fields.source
         delta = Signal.like(self.source)
-        for loop in LOOPS:
-            with m.If(moves[loop]):
-                m.d.comb += delta.eq(self.fields[f"source_{loop}"])
-        # Weights go straight on; another pixel of the same tile starts over, and so do other
-        # taps or tiles that share them.
-        begin = moves["begin"]
-        tile_start = Signal.like(self.weight)
-        digit_start = Signal.like(self.weight)
-        following = Signal.like(self.weight)
-        taps_again = self.fields.hold_taps & (moves["kx"] | moves["ky"])
-        tile_again = moves["ox"] | moves["oy"] | (self.fields.hold_tiles & moves["tile"])
-        # Tiles that share a word use its parts one after the other.
-        next_word = Signal()
+        m.d.sync += delta.eq(reduce(or_, (Mux(moves[name], far[name], 0) for name in MOVES)))
+        carry: Value = Const(0, 1)
         if self.config.tiles_per_word > 1:
-            last_part = self.part == self.config.tiles_per_word - 1
-            step_part = moves["tile"] & self.fields.share
-            m.d.comb += next_word.eq(step_part & last_part)
-            with m.If(issue & begin):
-                m.d.sync += self.part.eq(0)
-            with m.Elif(issue & step_part):
-                m.d.sync += self.part.eq(Mux(last_part, 0, self.part + 1))
-
-        with m.If(begin):
-            m.d.comb += following.eq(self.fields.weight)
-        with m.Elif(tile_again):
-            m.d.comb += following.eq(tile_start)
-        with m.Elif(taps_again):
-            m.d.comb += following.eq(digit_start)
+            # Tiles that share a word use its parts one after the other.
+            last_part = self.config.tiles_per_word - 1
+            part = Signal.like(self.part)
+            carry = Signal()
+            step = moves["tile"] & self.fields.share
+            with m.If(moves["begin"]):
+                m.d.sync += part.eq(0)
+            with m.Elif(step):
+                m.d.sync += part.eq(Mux(part == last_part, 0, part + 1))
+            m.d.sync += [carry.eq(step & (part == last_part)), self.part.eq(part)]
+        with m.If(self.begin):
+            m.d.sync += self.source.eq(0)
         with m.Else():
-            m.d.comb += following.eq(self.weight + 1)
-        with m.If(issue):
-            m.d.sync += [
-                self.source.eq(Mux(begin, self.fields.source, self.source + delta + next_word)),
-                self.weight.eq(following),
-            ]
-            with m.If(begin | moves["tile"]):
-                m.d.sync += tile_start.eq(following)
-            with m.If(begin | moves["tile"] | moves["digit"] | tile_again):
-                m.d.sync += digit_start.eq(following)
+            # One addition, with a carry input.
+            m.d.sync += self.source.eq((Cat(1, self.source) + Cat(carry, delta)) >> 1)
 
-    def _move_coordinates(self, m: Module, issue: Signal, moves: dict[str, Signal]) -> None:
+    def _move_weight(self, m: Module) -> None:
+        """Weights go straight on, or back where pixels, taps or tiles share them."""
+        moves, outside = self.moves, self.outside
+        tile_again = moves["ox"] | moves["oy"] | (self.fields.hold_tiles & moves["tile"])
+        taps_again = self.fields.hold_taps & (moves["kx"] | moves["ky"])
+        begin, tile, again, straight, digit, on = (
+            delay(m, flag, 1, name=f"weight_{name}")
+            for name, flag in {
+                "begin": moves["begin"],
+                "tile": outside["oy"],
+                "again": tile_again,
+                "straight": ~(moves["begin"] | tile_again | taps_again),
+                "digit": outside["ky"],
+                "on": self.issued,
+            }.items()
+        )
+        tile_start = Signal.like(self.weight, reset_less=True)
+        digit_start = Signal.like(self.weight, reset_less=True)
+        start = Mux(begin, self.fields.weight, Mux(again, tile_start, digit_start))
+        following = Signal.like(self.weight)
+        m.d.comb += following.eq(Mux(straight, self.weight + 1, start))
+        with m.If(on):
+            m.d.sync += self.weight.eq(following)
+        with m.If(tile):
+            m.d.sync += tile_start.eq(following)
+        with m.If(digit):
+            m.d.sync += digit_start.eq(following)
+
+    def _move_coordinates(self, m: Module) -> None:
         """Coordinates are unsigned and wrap: what lies above or left of the image is huge."""
-        fields = self.fields
-        outer = {
-            "y": (moves["oy"], moves["begin"] | moves["tile"]),
-            "x": (moves["ox"], moves["begin"] | moves["tile"] | moves["oy"]),
-        }
-        inner = {
-            "y": (moves["ky"], moves["digit"] | moves["ox"]),
-            "x": (moves["kx"], moves["digit"] | moves["ky"]),
+        fields, moves, outside = self.fields, self.moves, self.outside
+        ways = {  # what moves the window, what takes it back to the origin, likewise inside it
+            "y": (moves["oy"], outside["oy"], moves["ky"], outside["ky"]),
+            "x": (moves["ox"], outside["ox"], moves["kx"], outside["kx"]),
         }
         inside = []
         for axis, limit in (("y", fields.height), ("x", fields.width)):
-            window = Signal.like(limit, name=f"window_{axis}")
-            here = Signal.like(limit, name=axis)
-            strides, restarts = outer[axis]
-            steps, returns = inner[axis]
-            origin = Signal.like(window, name=f"origin_{axis}")
-            m.d.comb += origin.eq(window)
+            window = Signal.like(limit, name=f"window_{axis}", reset_less=True)
+            here = Signal.like(limit, name=axis, reset_less=True)
+            strides, restarts, steps, returns = ways[axis]
             with m.If(restarts):
-                m.d.comb += origin.eq(fields[f"origin_{axis}"])
+                m.d.sync += window.eq(fields[f"origin_{axis}"])
             with m.Elif(strides):
-                m.d.comb += origin.eq(window + fields[f"stride_{axis}"])
-            with m.If(issue):
-                m.d.sync += window.eq(origin)
-                with m.If(steps):
-                    m.d.sync += here.eq(here + fields[f"step_{axis}"])
-                with m.Elif(restarts | strides | returns):
-                    m.d.sync += here.eq(origin)
+                m.d.sync += window.eq(window + fields[f"stride_{axis}"])
+            # A cycle later the window is where the step has it.
+            moved = delay(m, returns, 1, name=f"moved_{axis}")
+            stepped = delay(m, steps, 1, name=f"stepped_{axis}")
+            with m.If(moved):
+                m.d.sync += here.eq(window)
+            with m.Elif(stepped):
+                m.d.sync += here.eq(here + fields[f"step_{axis}"])
             inside.append(here < limit)
         m.d.sync += self.inside.eq(inside[0] & inside[1])

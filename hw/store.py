@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -52,64 +52,46 @@ class Store(wiring.Component):
         fields, group = self.fields, self.group
         last_in_word = self.config.rows // self.config.lanes - 1
 
-        # Where the current group, pixel and image row start.
-        here = Signal.like(self.address)
-        pixel = Signal.like(self.address)
-        row = Signal.like(self.address)
-        lane_group = Signal.like(self.lane_group)
-        tile_group = Signal.like(self.lane_group)
-        first_pixel = Signal()
+        # A word's address is a sum: where its pixel is, and which of a pixel's words it is.
+        pixel = Signal.like(self.address, reset_less=True)
+        row = Signal.like(self.address, reset_less=True)
+        word = Signal.like(self.address, reset_less=True)
+        lane_group = Signal.like(self.lane_group, reset_less=True)
+        # Where the tile's channels begin.
+        tile_word = Signal.like(word, reset_less=True)
+        tile_group = Signal.like(lane_group, reset_less=True)
 
         m.d.sync += [
             self.enable.eq(group.valid & ~group.skip),
-            self.address.eq(here),
+            self.address.eq(pixel + word),
             self.lane_group.eq(lane_group),
             self.data.eq(self.codes),
             self.last.eq(group.stored),
         ]
 
-        after = Signal.like(here)
+        after_word = Signal.like(word)
         after_group = Signal.like(lane_group)
-        with m.If(lane_group == last_in_word):
-            m.d.comb += [after.eq(here + 1), after_group.eq(0)]
-        with m.Else():
-            m.d.comb += [after.eq(here), after_group.eq(lane_group + 1)]
-
-        # The tile's first pixel shows where the next tile starts.
-        next_tile = Signal.like(here)
-        next_tile_group = Signal.like(lane_group)
-        tile_end = Signal.like(here)
-        tile_end_group = Signal.like(lane_group)
-        m.d.comb += [tile_end.eq(next_tile), tile_end_group.eq(next_tile_group)]
-        with m.If(first_pixel):
-            m.d.comb += [tile_end.eq(after), tile_end_group.eq(after_group)]
-
-        def go(address, lane_group_value):
-            return [here.eq(address), lane_group.eq(lane_group_value)]
-
+        wraps = lane_group == last_in_word
+        m.d.comb += [
+            after_word.eq((Cat(1, word) + Cat(wraps, Const(0, len(word)))) >> 1),
+            after_group.eq(Mux(wraps, 0, lane_group + 1)),
+        ]
         with m.If(self.begin):
-            m.d.sync += go(fields.target, fields.target_group)
-            m.d.sync += [
-                pixel.eq(fields.target),
-                row.eq(fields.target),
-                tile_group.eq(fields.target_group),
-                first_pixel.eq(1),
-            ]
+            m.d.sync += [word.eq(0), tile_word.eq(0)]
+            m.d.sync += [lane_group.eq(fields.target_group), tile_group.eq(fields.target_group)]
         with m.Elif(group.valid):
-            m.d.sync += go(after, after_group)
+            # The next tile goes on where the last pixel of this one ends.
+            m.d.sync += [word.eq(after_word), lane_group.eq(after_group)]
             with m.If(group.final):
-                m.d.sync += first_pixel.eq(group.next == Next.TILE)
-                m.d.sync += [next_tile.eq(tile_end), next_tile_group.eq(tile_end_group)]
-                with m.Switch(group.next):
-                    with m.Case(Next.OX):
-                        m.d.sync += go(pixel + fields.target_ox, tile_group)
-                        m.d.sync += pixel.eq(pixel + fields.target_ox)
-                    with m.Case(Next.OY):
-                        m.d.sync += go(row + fields.target_oy, tile_group)
-                        m.d.sync += pixel.eq(row + fields.target_oy)
-                        m.d.sync += row.eq(row + fields.target_oy)
-                    with m.Case(Next.TILE):
-                        m.d.sync += go(tile_end, tile_end_group)
-                        m.d.sync += [pixel.eq(tile_end), row.eq(tile_end)]
-                        m.d.sync += tile_group.eq(tile_end_group)
+                with m.If(group.next == Next.TILE):
+                    m.d.sync += [tile_word.eq(after_word), tile_group.eq(after_group)]
+                with m.Else():
+                    m.d.sync += [word.eq(tile_word), lane_group.eq(tile_group)]
+
+        with m.If(self.begin | (group.valid & group.final & (group.next == Next.TILE))):
+            m.d.sync += [pixel.eq(fields.target), row.eq(fields.target)]
+        with m.Elif(group.valid & group.final):
+            m.d.sync += pixel.eq(pixel + fields.target_ox)
+            with m.If(group.next == Next.OY):
+                m.d.sync += [pixel.eq(row + fields.target_oy), row.eq(row + fields.target_oy)]
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,7 @@ class ToCode(wiring.Component):
     value : In(signed(VALUE_BITS))
     carry : In(1)
     zero_point, low, high : In(signed(8))
-        Constant while results are on their way.
+        Constant while results are on their way, and a cycle before.
     code : Out(signed(8))
         `latency` cycles later.
     """
@@ -39,16 +39,28 @@ class ToCode(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # Stage 1: the zero point. The carry rides on the carry input of the sum.
-        moved = Signal(signed(VALUE_BITS + 1))
-        value, zero_point = Cat(1, self.value), Cat(self.carry, self.zero_point)
-        m.d.sync += moved.eq((value.as_signed() + zero_point.as_signed()) >> 1)
+        # Limits before the zero point is added, so that nobody has to wait for the sum.
+        to_low = Signal(signed(VALUE_BITS))
+        over_high = Signal(signed(VALUE_BITS))
+        m.d.sync += [
+            to_low.eq(self.zero_point - self.low),
+            over_high.eq(self.zero_point - self.high - 1),
+        ]
+
+        # Stage 1: three sums, with the carry on their carry inputs.
+        value = Cat(1, self.value).as_signed()
+
+        def plus(term):
+            return (value + Cat(self.carry, term).as_signed()) >> 1
+
+        moved = Signal(8)
+        below, above = Signal(), Signal()
+        m.d.sync += [
+            moved.eq(plus(self.zero_point)),
+            below.eq(plus(to_low) < 0),
+            above.eq(plus(over_high) >= 0),
+        ]
 
         # Stage 2: saturate.
-        with m.If(moved < self.low):
-            m.d.sync += self.code.eq(self.low)
-        with m.Elif(moved > self.high):
-            m.d.sync += self.code.eq(self.high)
-        with m.Else():
-            m.d.sync += self.code.eq(moved)
+        m.d.sync += self.code.eq(Mux(below, self.low, Mux(above, self.high, moved.as_signed())))
         return m

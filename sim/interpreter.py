@@ -102,12 +102,21 @@ class Machine:
     def _window(self, ins: Instruction, turns: Mapping[str, int], tile: int) -> np.ndarray:
         """Totals (pixels, columns) of a tile on the second path, taps by slices."""
         config = self.config
-        span = config.rows // config.window
+        span = config.span
         words = self._words(ins, turns, tile, np.arange(turns["oy"]))
-        words = words.reshape(turns["oy"], turns["ox"], config.rows)
-        weight = self.weight[_weight_index(ins, turns)[tile]].reshape(config.rows, config.columns)
+        words = words.reshape(turns["oy"], turns["ox"], turns["ky"], config.rows)
+        weight = self.weight[_weight_index(ins, turns)[tile]]
+        weight = weight.reshape(turns["ky"], config.rows, config.columns)
         part = tile % config.tiles_per_word
-        image = words[..., part * config.columns : (part + 1) * config.columns]
+        entered = words[..., part * config.columns : (part + 1) * config.columns]
+        if config.interleave:
+            total = np.zeros((turns["oy"], turns["ox"], config.columns), np.int64)
+            for ky in range(turns["ky"]):
+                for tap in range(span):
+                    moved = np.roll(entered[:, :, ky], tap, axis=1)
+                    total = total + moved * weight[ky, span - 1 - tap]
+            return total[:, ins.skip_x :: ins.every_x + 1].reshape(-1, config.columns)
+        image, weight = entered[:, :, 0], weight[0]
         total = np.zeros(image.shape, np.int64)
         for line in range(config.window):
             for tap in range(span):

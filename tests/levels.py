@@ -47,6 +47,8 @@ ARRAYS = {
     "4x4": array(4, 4),
     "5x3": array(5, 3),
     "6x1, window 2": array(6, 1, window=2, line_depth=20),
+    "4x4, 3 in turns": array(4, 4, lanes=2, window=1, interleave=3),
+    "6x2, 4 in turns": array(6, 2, lanes=1, window=1, interleave=4),
     "8x4, 2 lanes": array(8, 4, lanes=2, accumulator_bits=22),
     "8x8": array(8, 8, activation_depth=1024, weight_depth=512, tables=2),
     "9x9, window 3": array(9, 9, lanes=3, window=3),

@@ -87,6 +87,10 @@ def array_options(text: str, **more: Any) -> Callable:
             help="Image rows that its second activation path takes.",
         ),
         click.option(
+            "--interleave", type=click.IntRange(min=2), metavar="N",
+            help="Image rows that take turns in it, with --window 1.",
+        ),
+        click.option(
             "--multiplier-bits", type=click.IntRange(1, 31), metavar="N",
             help="Bits of its requantizer's multiplier; fewer than 31 are not exact.",
         ),

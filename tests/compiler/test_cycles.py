@@ -10,7 +10,7 @@ from weft.compiler.compile import compile_network, fit
 from weft.compiler.cycles import instruction_cycles, issue_cycles
 from weft.hw.config import Config
 from weft.hw.isa import LOOPS, Instruction, instruction_words
-from weft.hw.latency import drain
+from weft.hw.latency import settle
 
 CONFIG = Config(rows=8, columns=8)
 
@@ -45,12 +45,12 @@ def test_nothing_takes_no_time():
 
 
 def test_fetch_and_drain_come_on_top():
-    fetch, settle = instruction_words(CONFIG), drain(CONFIG, elementwise=False)
+    fetch, end = instruction_words(CONFIG), settle(CONFIG, elementwise=False)
     alone = instruction_cycles([Instruction()], CONFIG)[0]
-    assert alone > fetch + settle
+    assert alone > fetch + end
     three = instruction_cycles([Instruction()] * 3, CONFIG)
     assert fetch < three[0] == three[1] < alone
-    assert three[2] == three[1] + settle + 1
+    assert three[2] == three[1] + end + 1
 
 
 def test_waiting_takes_the_place_of_fetching():

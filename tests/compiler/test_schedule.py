@@ -280,6 +280,50 @@ def test_what_no_window_can_do(kernel, options):
         assert ins.window == 0
 
 
+INTERLEAVED = Config(rows=4, columns=4, window=1, interleave=3, activation_depth=1000)
+
+
+@pytest.mark.parametrize("count", [(3, 9), (9, 3)])
+def test_rows_in_turns_take_a_step_for_each_row_and_pixel(count):
+    (ins,) = scheduled(depthwise((3, 3), 20), INTERLEAVED, count=count).instructions
+    # The longer side lies along the rows, so that fewer pixels come before a result.
+    assert (ins.window, ins.last_tile, ins.last_oy, ins.last_ox, ins.last_ky) == (1, 4, 2, 10, 2)
+    assert (ins.skip_y, ins.skip_x, ins.every_y, ins.every_x) == (0, 2, 0, 0)
+    assert (ins.last_kx, ins.last_block, ins.last_digit) == (0, 0, 0)
+
+
+def test_rows_in_turns_hold_the_newest_tap_last():
+    schedule = scheduled(depthwise((3, 2), 4), INTERLEAVED, count=(3, 9))
+    # A tile for each of the kernel's rows; the first row of cells has no tap, the last one none.
+    assert [tile[:, 0].tolist() for tile in schedule.weights] == [
+        [0, 1, 2, 0], [0, 3, 4, 0], [0, 5, 6, 0],
+    ]  # fmt: skip
+
+
+def test_a_stride_across_rows_in_turns_leaves_rows_out():
+    (ins,) = scheduled(depthwise((3, 3), 4), INTERLEAVED, count=(3, 9), stride=(2, 1)).instructions
+    assert (ins.window, ins.stride_y, ins.stride_x, ins.every_x) == (1, 2, 1, 0)
+    assert (ins.last_oy, ins.last_ox) == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options"),
+    [
+        (depthwise((4, 3), 4), {}),  # too high
+        (depthwise((3, 4), 4), {}),  # too wide
+        (depthwise((3, 3), 4) * 100, {}),  # digits
+        (np.ones((3, 3, 4, 4), int), {}),  # channels meet
+        (depthwise((3, 3), 4), {"dilation": (2, 1)}),
+        (depthwise((3, 3), 4), {"stride": (4, 4)}),  # no steps saved
+        (depthwise((3, 3), 4, 1), {"peak": True}),
+        (depthwise((1, 2), 4), {}),  # no steps saved
+    ],
+)
+def test_what_rows_in_turns_cannot_do(kernel, options):
+    for ins in scheduled(kernel, INTERLEAVED, **options).instructions:
+        assert ins.window == 0
+
+
 def test_tiles_share_words():
     cfg = Config(rows=12, columns=4, activation_depth=1000)
     (ins,) = scheduled(np.eye(32)[None, None], cfg).instructions

@@ -175,7 +175,7 @@ def test_lane_and_column_groups():
         assert fault in rejected(with_instructions(program(**config), instructions))
 
 
-def windowed() -> Program:
+def windowed(**parts: int) -> Program:
     """A depthwise convolution on the second path."""
     shapes = {"a": (7, 7, 5), "b": (7, 7, 5)}
     weights = np.random.default_rng(0).integers(-128, 128, (5, 3, 3, 1), np.int8)
@@ -185,7 +185,8 @@ def windowed() -> Program:
     ports = {n: Port(n, n, s, "int8") for n, s in shapes.items()}
     tensors = {n: Tensor(n, s, 1.0) for n, s in shapes.items()}
     network = Network("net", tensors, [node], [ports["a"]], [ports["b"]])
-    config = Config(rows=12, columns=4, window=3, activation_depth=200, line_depth=12)
+    parts = parts or {"rows": 12, "window": 3, "line_depth": 12}
+    config = Config(columns=4, activation_depth=200, **parts)
     made = compile_network(network, config)
     assert made.instructions[0].window == 1
     return made
@@ -206,6 +207,21 @@ def windowed() -> Program:
 )
 def test_second_path(values, fault):
     made = windowed()
+    assert fault in rejected(with_instructions(made, [replace(made.instructions[0], **values)]))
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"last_ky": 1}, "uses the second path with other than 3 steps a pixel"),
+        ({"last_kx": 1}, "uses the second path with other than 3 steps a pixel"),
+        ({"peak": 1}, "uses the second path with other than 3 steps a pixel"),
+        ({"window": 0}, "leaves out results on the first path"),
+        ({"skip_x": 9}, "has no results"),
+    ],
+)
+def test_second_path_with_rows_in_turns(values, fault):
+    made = windowed(rows=4, window=1, interleave=3)
     assert fault in rejected(with_instructions(made, [replace(made.instructions[0], **values)]))
 
 

@@ -85,6 +85,8 @@ def test_groups(columns, lanes, simulator, seed):
                 cycle(fields)
         for _ in range(Collect.latency + 1):
             cycle(fields)
+    # A pixel comes a cycle before its totals.
+    stimulus["pixel"] = [*stimulus["pixel"][1:], 0]
     seen = play(Collect(config), stimulus, simulator=simulator)
 
     slice_bits = WIDTH * lanes

@@ -1,5 +1,6 @@
 """The configuration refuses what cannot be built, and its digest tells configurations apart."""
 
+import re
 from dataclasses import asdict, fields, replace
 
 import pytest
@@ -84,13 +85,17 @@ def test_elementwise_is_there_or_not():
 def test_digest_is_stable():
     # Bitstreams and programs made earlier are recognised by it: a change needs a new FORMAT.
     assert module.FORMAT == 4
-    assert CONFIG.digest == "4282c91f93f0bcda"
+    assert CONFIG.digest == "9b3339d0a13018d4"
     assert Config(**asdict(CONFIG)).digest == CONFIG.digest
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Config)])
 def test_digest_knows_every_size(name):
     other = {"lanes": 2, "window": 2, "accumulator_bits": 24, "rows": 36, "columns": 24}.get(name)
+    if name == "interleave":
+        window = replace(CONFIG, rows=24, columns=12, window=1)
+        assert replace(window, interleave=3).digest != window.digest
+        return
     changed = replace(CONFIG, **{name: other or getattr(CONFIG, name) + 1})
     assert changed.digest != CONFIG.digest
 
@@ -115,3 +120,20 @@ def test_sizes_with_a_multiplier():
     assert config.row_bytes(Space.PARAMETER) == 36
     assert config.row_words(Space.PARAMETER) == 16
     assert replace(config, elementwise=1).value_bits == 32
+
+
+@pytest.mark.parametrize(
+    ("rows", "window", "interleave"), [(4, 0, 3), (8, 2, 3), (4, 1, 5), (4, 1, 1)]
+)
+def test_interleave(rows, window, interleave):
+    message = (
+        "interleave needs a window of 1, and from 2 to as many image rows as the array has rows, "
+        f"not {interleave} with {rows} rows and window {window}"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Config(rows=rows, columns=4, window=window, interleave=interleave)
+
+
+def test_span():
+    assert Config(rows=16, columns=8, window=4).span == 4
+    assert Config(rows=4, columns=4, window=1, interleave=3).span == 3

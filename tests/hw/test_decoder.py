@@ -12,8 +12,8 @@ from amaranth.sim import Simulator
 from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.decoder import Decoder, fields_layout, late_layout
-from weft.hw.isa import Instruction, encode, instruction_words, layout
-from weft.hw.latency import drain, until_sums
+from weft.hw.isa import LOOPS, Instruction, encode, fetch_cycles, layout
+from weft.hw.latency import LIMITS, SEQUENCE, settle, until_sums
 
 CONFIGS = [
     Config(rows=4, columns=4, activation_depth=300),
@@ -70,6 +70,11 @@ def test_programs(config, seed):
     trace = play(dut, rng, runs)
 
     names = [field.name for field in layout(config)]
+    places = [names.index(f"last_{loop}") for loop in LOOPS]
+
+    def limits(fields):
+        return tuple(fields[place] for place in places)
+
     wanted = [tuple(getattr(ins, name) for name in names) for ins in program]
     begins = [t for t, cycle in enumerate(trace) if cycle["begin"]]
     assert [trace[t]["fields"] for t in begins] == wanted * runs
@@ -79,14 +84,17 @@ def test_programs(config, seed):
     late_names = list(late_layout(config).members)
     late = [tuple(getattr(ins, name) for name in late_names) for ins in program]
     for index, (begin, done) in enumerate(zip(begins, dones, strict=True)):
-        # All fields until two cycles after `done`.
+        # All fields until three cycles after `done`, the limits from some cycles before.
         fields = wanted[index % count]
-        assert {cycle["fields"] for cycle in trace[begin : done + 3]} == {fields}
+        assert {cycle["fields"] for cycle in trace[begin : done + 4]} == {fields}
+        assert {limits(cycle["fields"]) for cycle in trace[begin - LIMITS : done + 4]} == {
+            limits(fields)
+        }
         # The late ones with the first step, from stage to stage, until the next one's.
-        ends = begins[index + 1] if index + 1 < len(begins) else len(trace) - until_sums(config) - 2
+        ends = begins[index + 1] if index + 1 < len(begins) else len(trace) - until_sums(config) - 4
         kept = late[index % count]
-        assert {cycle["entering"] for cycle in trace[begin + 1 : ends + 1]} == {kept}
-        arrive = until_sums(config) + 1
+        assert {cycle["entering"] for cycle in trace[begin + SEQUENCE : ends + SEQUENCE]} == {kept}
+        arrive = until_sums(config) + SEQUENCE
         assert {cycle["late"] for cycle in trace[begin + arrive : ends + arrive]} == {kept}
         assert trace[begin + arrive]["begin_late"]
         if program[index % count].end:
@@ -94,15 +102,15 @@ def test_programs(config, seed):
         # The next one is there as soon as it may and has been fetched.
         wait = program[(index + 1) % count].wait
         apart = begins[index + 1] - done
-        assert wait < apart <= max(wait + 1, instruction_words(config) + 8)
+        assert wait < apart <= max(wait + 1, fetch_cycles(config) + 8)
 
     # Busy from the cycle after `start` until the results of the last one are stored.
     busy = [t for t, cycle in enumerate(trace) if cycle["busy"]]
-    settle = drain(config, elementwise=bool(program[-1].elementwise))
+    until = settle(config, elementwise=bool(program[-1].elementwise))
     expected = []
     for run in range(runs):
         start = max(t for t in range(begins[run * count]) if trace[t]["start"] == "accepted")
-        expected += range(start + 1, dones[run * count + count - 1] + settle + 2)
+        expected += range(start + 1, dones[run * count + count - 1] + until + 2)
     assert busy == expected
     assert sum(cycle["begin_late"] for cycle in trace) == len(begins)
 

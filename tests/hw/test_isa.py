@@ -7,16 +7,20 @@ import pytest
 
 from weft.hw.config import Config
 from weft.hw.isa import (
+    EARLY,
     LATE,
+    LOOPS,
     Instruction,
     bits,
     decode,
     encode,
+    fetch_cycles,
     instruction_words,
     layout,
     results,
     widths,
 )
+from weft.hw.latency import LIMITS
 
 
 def random_config(rng) -> Config:
@@ -146,3 +150,21 @@ def test_kernels_larger_than_a_small_memory_fit():
 @pytest.mark.parametrize(("count", "width"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (256, 8)])
 def test_bits(count, width):
     assert bits(count) == width
+
+
+@pytest.mark.parametrize(
+    "config", [Config(rows=4, columns=4), Config(rows=16, columns=8, window=3)]
+)
+def test_what_is_prepared_comes_first_and_costs_nothing(config):
+    assert fetch_cycles(config) == instruction_words(config)
+    words = {field.name: field.word for field in layout(config)}
+    early = max(words[name] for name in EARLY)
+    assert early + LIMITS < fetch_cycles(config)
+
+
+def test_a_short_instruction_waits_for_what_is_prepared():
+    config = Config(rows=1, columns=1, activation_depth=3, weight_depth=2, parameter_depth=2,
+                    tables=0)  # fmt: skip
+    words = {field.name: field.word for field in layout(config)}
+    last = max(words[f"last_{loop}"] for loop in LOOPS)
+    assert fetch_cycles(config) == 1 + last + LIMITS > instruction_words(config)

@@ -8,8 +8,10 @@ from weft.hw.bank import Bank
 from weft.hw.collect import Collect
 from weft.hw.config import Config
 from weft.hw.gather import Gather
+from weft.hw.loops import Loops
 from weft.hw.requantize import Requantize
 from weft.hw.requantize_multiplier import RequantizeMultiplier
+from weft.hw.sequencer import Sequencer
 from weft.hw.store import Store
 from weft.hw.table import Tables
 
@@ -29,7 +31,9 @@ CONFIGS = [
 def test_parts(config):
     requantize = RequantizeMultiplier if config.multiplier_bits else Requantize
     assert Bank.latency == latency.BANK
+    assert Loops.settle == latency.LIMITS
     assert latency.pipeline(config) == {
+        "sequence": Sequencer.latency,
         "read": Bank.latency + 1,  # and the register that fills in the padding
         "array": array.latency(config),
         "accumulate": Accumulator.latency,
@@ -37,7 +41,8 @@ def test_parts(config):
         "elementwise": elementwise_lanes.latency(config) if config.elementwise else 0,
         "requantize": requantize.latency,
         "table": Tables.latency if config.tables else 0,
-        "store": Store.latency + (Gather.latency if config.single_port else 0),
+        # A single port must be known to be free when a step is issued.
+        "store": Store.latency + (Gather.latency + Sequencer.latency if config.single_port else 0),
     }
 
 
@@ -45,8 +50,8 @@ def test_parts(config):
 def test_drain_is_the_sum(config):
     parts = latency.pipeline(config)
     around = sum(cycles for part, cycles in parts.items() if part != "elementwise")
-    assert latency.drain(config, elementwise=False) == around + 1
-    if config.elementwise:
-        assert latency.longest_drain(config) == sum(parts.values()) + 1
-    else:
-        assert latency.longest_drain(config) == around + 1
+    assert latency.settle(config, elementwise=False) == around
+    # From issue to address the step that reads takes as long as the one that writes.
+    assert latency.drain(config, elementwise=False) == around - parts["sequence"] + 1
+    whole = sum(parts.values()) if config.elementwise else around
+    assert latency.longest_drain(config) == whole - parts["sequence"] + 1

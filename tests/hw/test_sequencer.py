@@ -1,5 +1,6 @@
 """The sequencer against the seven loops of `weft.hw.isa`, cycle by cycle."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,6 +12,7 @@ from weft.hw.accumulate import Action
 from weft.hw.config import Config
 from weft.hw.decoder import fields_layout
 from weft.hw.isa import LOOPS, Instruction, bits, layout
+from weft.hw.loops import Loops
 from weft.hw.sequencer import Sequencer
 from weft.hw.step import Next, Pixel
 
@@ -98,13 +100,24 @@ def test_steps(lanes, simulator, seed):
     config = Config(
         rows=8, columns=8, lanes=lanes, activation_depth=DEPTH, weight_depth=500, tables=0
     )
-    names = [field.name for field in layout(config)]
+
+    def pack(ins):
+        names = [field.name for field in layout(config)]
+        fields = fields_layout(config).const({name: getattr(ins, name) for name in names})
+        return fields.as_bits()
+
     stimulus = {"fields": [], "begin": []}
     expected = {}  # cycle in which a step shows at the outputs -> step
     done = set()
     for _ in range(40):
         ins = random_instruction(rng, config)
-        fields = fields_layout(config).const({name: getattr(ins, name) for name in names})
+        # It begins when the results of the one before have drained, so after `groups` cycles;
+        # its limits are there before, and nothing else.
+        noise = int.from_bytes(rng.bytes(64), "little")
+        limits = {f"last_{loop}": getattr(ins, f"last_{loop}") for loop in LOOPS}
+        early = pack(replace(random_instruction(rng, config), **limits))
+        stimulus["fields"] += [noise] * config.groups + [early] * Loops.settle
+        stimulus["begin"] += [0] * (config.groups + Loops.settle)
         begin = len(stimulus["begin"])
         issued, pixel_end = begin, None
         for step in steps(ins, config):
@@ -113,15 +126,13 @@ def test_steps(lanes, simulator, seed):
                 if pixel_end is not None:
                     issued = max(issued, pixel_end + config.groups)
                 pixel_end = issued
-            expected[issued + 1] = step
+            expected[issued + Sequencer.latency] = step
         assert issued - begin == issue_cycles(ins, config)
         done.add(issued)
-        # From the third cycle behind `done` on the fields are another instruction's. The
-        # next one begins when this one's results have drained, so after `groups` cycles.
-        kept, gap = issued + 3 - begin, config.groups
-        noise = int.from_bytes(rng.bytes(64), "little")
-        stimulus["fields"] += [fields.as_bits()] * kept + [noise] * gap
-        stimulus["begin"] += [1] + [0] * (kept + gap - 1)
+        # From the fourth cycle behind `done` on the fields are another instruction's.
+        kept = issued + 4 - begin
+        stimulus["fields"] += [pack(ins)] * kept
+        stimulus["begin"] += [1] + [0] * (kept - 1)
     seen = play(Sequencer(config), stimulus, simulator=simulator)
 
     got, want = [], []
