@@ -58,9 +58,10 @@ class Collect(wiring.Component):
         # The group of this cycle.
         current = Signal(Pixel)
         index = Signal(range(max(2, groups)))
-        final = Signal()
+        final = Signal(init=groups == 1)
         following = Signal.like(index)
-        m.d.comb += following.eq(Mux(self.pixel.valid, 0, index + 1))
+        if groups > 1:
+            m.d.comb += following.eq(Mux(self.pixel.valid, 0, index + 1))
         m.d.sync += [
             current.valid.eq(self.pixel.valid | (current.valid & ~final)),
             index.eq(following),

@@ -115,7 +115,7 @@ def test_pieces_do_what_the_whole_does(name):
         expected = interpreter.run(whole, inputs).outputs
         for tensor, codes in interpreter.run(cut, inputs).outputs.items():
             np.testing.assert_array_equal(codes, expected[tensor], describe(network))
-    assert cuts > 20
+    assert cuts >= 10
 
 
 def dense(*sizes, seed=0):
