@@ -88,6 +88,11 @@ CONFIGS: dict[Family, tuple[Config, ...]] = {
         _with(_WIDE, 16, 16, 8, multiplier_bits=10),
         _with(_WIDE, 8, 8, 8, multiplier_bits=20, elementwise=1, table_multipliers=16),
         _with(_SMALL, 4, 4, 4, multiplier_bits=10, elementwise=1, table_multipliers=6),
+        _with(_SMALL, 4, 4, 4, copies=1, window=1, interleave=3),
+        _with(_WIDE, 8, 8, 8, copies=1, multiplier_bits=31),
+        _with(_SMALL, 6, 2, 2, window=1, interleave=5, multiplier_bits=31),
+        _with(_SMALL, 8, 4, 2, single_port=1),
+        _with(_SMALL, 4, 4, 4, single_port=1, copies=1, tables=0),
         ulx3s_85f.BOARD.config,
     ),
     "ice40": (
@@ -113,6 +118,11 @@ CONFIGS: dict[Family, tuple[Config, ...]] = {
         _with(_SMALL, 4, 4, 4, elementwise=1),
         _with(_SMALL, 4, 4, 2, table_multipliers=5),
         _with(_SMALL, 4, 2, 2, table_multipliers=4),
+        _with(_SMALL, 4, 4, 2, copies=1, window=1, interleave=3),
+        _with(_SMALL, 6, 2, 2, window=1, interleave=5),
+        _with(_SMALL, 4, 4, 2, single_port=1),
+        _with(_SMALL, 8, 4, 4, single_port=1, copies=1),
+        icebreaker.BOARD.large,
         icebreaker.BOARD.config,
     ),
 }

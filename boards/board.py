@@ -56,6 +56,9 @@ class Board:
         More options for Yosys's synth command.
     place_options : tuple of str
         More options for nextpnr.
+    floorplan : callable or None
+        Places of cells by name for a configuration (`weft.boards.floorplan`), where nextpnr
+        alone does badly.
     pack_options : tuple of str
         More options for the packer.
     """
@@ -81,6 +84,7 @@ class Board:
     sram_arguments: tuple[str, ...] = ()
     synth_options: str = ""
     place_options: tuple[str, ...] = ()
+    floorplan: Callable[[Config], dict[str, str]] | None = None
     pack_options: tuple[str, ...] = ()
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 
 from weft.boards.board import Board
 from weft.boards.cache import digest, step
+from weft.boards.floorplan import constrain
 from weft.boards.target import Target
 from weft.boards.tools import ToolError, find_tool, run_tool, tool_version
 from weft.compiler.program import Program
@@ -242,6 +243,10 @@ class _Build:
             run_tool(command, directory=self.out, log=self.out / "synthesis.log")
 
         self._stage("synthesize", inputs, ["top.json", "top.rpt"], make)
+        places = self.board.floorplan(self.config) if self.board.floorplan else {}
+        if places:
+            netlist = self.out / "top.json"
+            netlist.write_bytes(constrain(netlist.read_bytes(), places)[0])
 
     def _place(self) -> BuildReport:
         """Place and route with one seed after another; the first that meets the clock, or best."""

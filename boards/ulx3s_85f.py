@@ -3,6 +3,7 @@
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from weft.boards.board import Board
+from weft.boards.floorplan import floorplan
 from weft.hw.config import Config
 
 BOARD = Board(
@@ -16,16 +17,20 @@ BOARD = Board(
     luts=83_640,
     block_rams=208,
     config=Config(
-        rows=8,
+        rows=16,
         columns=8,
-        lanes=4,
-        activation_depth=7168,
-        weight_depth=4096,
-        parameter_depth=1024,
-        program_depth=1536,
-        tables=4,
+        lanes=8,
+        activation_depth=5120,
+        weight_depth=2048,
+        parameter_depth=512,
+        program_depth=2048,
+        tables=1,
+        window=3,
         multiplier_bits=31,
         elementwise=1,
+        # 128 of the array, 24 of the requantizer, 8 of the elementwise units: 4 too many.
+        table_multipliers=4,
+        copies=1,
     ),
     target_mhz=60,
     leds=(0, 1),
@@ -33,4 +38,8 @@ BOARD = Board(
     flash_tool="openFPGALoader",
     flash_arguments=("-b", "ulx3s", "-f", "{file}"),
     sram_arguments=("-b", "ulx3s", "{file}"),
+    # Nearly all multipliers and block RAMs are taken: the other placer and router of nextpnr find
+    # no way.
+    place_options=("--placer", "static", "--router", "router2"),
+    floorplan=floorplan,
 )

@@ -18,6 +18,7 @@ from weft.hw.bank import powers_of_two
 from weft.hw.config import Config
 from weft.hw.isa import bits as bits_of
 from weft.hw.memory import bank_bytes
+from weft.hw.primitives.ecp5_memory import block_width
 from weft.hw.primitives.ice40 import SPRAM_DEPTH, SPRAM_WIDTH
 from weft.hw.primitives.product import OPERAND
 from weft.hw.requantize_multiplier import SHIFT_BITS
@@ -34,11 +35,8 @@ __all__ = [
 
 Family = Literal["ecp5", "ice40"]
 
-#: Shapes of one block RAM, (width, depth).
-_BLOCK_RAMS: dict[Family, tuple[tuple[int, int], ...]] = {
-    "ecp5": ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)),
-    "ice40": ((16, 256), (8, 512), (4, 1024), (2, 2048)),
-}
+#: Shapes of one block RAM of the iCE40, (width, depth).
+_ICE40_RAMS = ((16, 256), (8, 512), (4, 1024), (2, 2048))
 
 #: Bits of the elementwise unit's factors, the second one at least.
 _ELEMENTWISE_BITS = (9, 10)
@@ -104,6 +102,9 @@ def features(config: Config) -> dict[str, float]:
         "elementwise_bits": units * bits,
         "elementwise_lanes": lanes * config.elementwise,
         "tables": 8 * lanes if config.tables else 0,
+        "interleave": 8 * config.columns if config.interleave else 0,
+        "copies": config.copies,
+        "single_port": config.single_port * 8 * config.rows,
     }
 
 
@@ -149,15 +150,22 @@ def count_spram(config: Config, family: Family) -> int:
 
 
 def count_block_rams(config: Config, family: Family) -> int:
-    """Block RAMs, exactly: a bank's parts are made of the one shape that needs the fewest."""
+    """Block RAMs, exactly: a bank's parts are each made of blocks of one shape."""
     banks = _banks(config)
     if config.single_port and family == "ecp5":
         banks += _large_banks(config)
     return sum(
-        min(math.ceil(width / w) * math.ceil(size / d) for w, d in _BLOCK_RAMS[family])
+        _count_blocks(width, size, family)
         for width, depth in banks
         for size in powers_of_two(depth)
     )
+
+
+def _count_blocks(width: int, depth: int, family: Family) -> int:
+    if family == "ecp5":
+        return math.ceil(width / block_width(depth))
+    # Synthesis takes the shape that needs the fewest.
+    return min(math.ceil(width / w) * math.ceil(depth / d) for w, d in _ICE40_RAMS)
 
 
 def count_multipliers(config: Config, family: Family) -> int:

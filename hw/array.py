@@ -126,7 +126,11 @@ class Array(wiring.Component):
         # Rows with a second path; others meet weights of 0 on it.
         paths = config.span if config.interleave else config.rows
         above: list[Value] = [Const(0, lanes * self.width)] * config.groups
+        # The choice moves down with the data: no wire goes to all cells.
+        second: Value = self.window if config.window else Const(0)
         for row in range(config.rows):
+            if row and config.window:
+                second = delay(m, second, 1, name=f"second_{row}")
             lane = self.word.word_select(row, 8)
             activation = delay(m, lane, row, name=f"row_{row}")
             for group, window in enumerate(windows):
@@ -135,7 +139,8 @@ class Array(wiring.Component):
                 activations = activation.replicate(lanes)
                 if window is not None and row < paths:
                     moving = window.activations.word_select(row, 8 * lanes)
-                    activations = Mux(self.window, moving, activations)
+                    here = delay(m, second, group, name=f"second_{row}_group_{group}")
+                    activations = Mux(here, moving, activations)
                 first = row * config.columns + group * lanes
                 tables = first + lanes - (config.multipliers - config.table_multipliers)
                 cells = Row(columns=lanes, width=self.width, tables=min(max(tables, 0), lanes))

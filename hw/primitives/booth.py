@@ -10,7 +10,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 
 
 def multiply(m: Module, a: Value, b: Value, *, name: str) -> Value:
-    """The product of two int8, 2 cycles later."""
+    """The product of two int8, 2 cycles later; the last addition comes after the registers."""
+    operands = Signal(signed(8), name=f"{name}_a"), Signal(signed(8), name=f"{name}_b")
+    m.d.sync += [operands[0].eq(a), operands[1].eq(b)]
+    a, b = operands
     # ~x = -x - 1: what is missing from a negated row is added with the sums of pairs.
     rows, missing = zip(*(_row(a, b, digit) for digit in range(4)), strict=True)
     sums = []
@@ -23,7 +26,7 @@ def multiply(m: Module, a: Value, b: Value, *, name: str) -> Value:
     late = Signal(7, name=f"{name}_missing")
     m.d.sync += late.eq(Cat(0, 0, missing[1], 0, 0, 0, missing[3]))
     product = Signal(signed(16), name=name)
-    m.d.sync += product.eq(sums[0] + (sums[1] << 4) + late)
+    m.d.comb += product.eq(sums[0] + (sums[1] << 4) + late)
     return product
 
 
