@@ -32,7 +32,7 @@ BOARD = Board(
         table_multipliers=4,
         copies=1,
     ),
-    target_mhz=60,
+    target_mhz=50,
     leds=(0, 1),
     bitstream=".bit",
     flash_tool="openFPGALoader",

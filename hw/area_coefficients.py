@@ -19,6 +19,9 @@ COEFFICIENTS: dict[str, dict[str, float]] = {
         "elementwise_bits": 7.9647,
         "elementwise_lanes": 10.6316,
         "tables": 4.4318,
+        "interleave": 0.0,
+        "copies": 0.0,
+        "single_port": 0.0,
     },
     "ice40": {
         "core": 863.5207,
@@ -38,6 +41,9 @@ COEFFICIENTS: dict[str, dict[str, float]] = {
         "elementwise_bits": 27.3233,
         "elementwise_lanes": 0.0,
         "tables": 5.9603,
+        "interleave": 0.0,
+        "copies": 0.0,
+        "single_port": 0.0,
     },
 }
 

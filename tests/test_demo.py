@@ -16,7 +16,7 @@ def test_demo(tmp_path, capsys, board):
     assert found["images"] >= 100
     assert found["float_accuracy"] >= 0.97
     assert found["int8_accuracy"] >= found["float_accuracy"] - 0.005
-    assert found["utilization"] > 0.6
+    assert found["utilization"] > 0.4
     assert found["build"]["timing_met"]
     bitstream = tmp_path / "demo" / found["build"]["files"]["bitstream"]
     assert bitstream.stat().st_size > 50_000
