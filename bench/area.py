@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from amaranth.back import rtlil
 
-from weft.boards import icebreaker, ulx3s_85f
+from weft.boards import icebreaker
 from weft.boards.build import COLLISIONS
 from weft.boards.cache import digest, step
 from weft.boards.tools import find_tool, run_tool, tool_version
@@ -88,12 +88,18 @@ CONFIGS: dict[Family, tuple[Config, ...]] = {
         _with(_WIDE, 16, 16, 8, multiplier_bits=10),
         _with(_WIDE, 8, 8, 8, multiplier_bits=20, elementwise=1, table_multipliers=16),
         _with(_SMALL, 4, 4, 4, multiplier_bits=10, elementwise=1, table_multipliers=6),
-        _with(_SMALL, 4, 4, 4, copies=1, window=1, interleave=3),
-        _with(_WIDE, 8, 8, 8, copies=1, multiplier_bits=31),
-        _with(_SMALL, 6, 2, 2, window=1, interleave=5, multiplier_bits=31),
-        _with(_SMALL, 8, 4, 2, single_port=1),
-        _with(_SMALL, 4, 4, 4, single_port=1, copies=1, tables=0),
-        ulx3s_85f.BOARD.config,
+        Config(
+            rows=8,
+            columns=8,
+            lanes=4,
+            activation_depth=7168,
+            weight_depth=4096,
+            parameter_depth=1024,
+            program_depth=1536,
+            tables=4,
+            multiplier_bits=31,
+            elementwise=1,
+        ),
     ),
     "ice40": (
         _with(_SMALL, 2, 2, 1, tables=0),
@@ -118,11 +124,6 @@ CONFIGS: dict[Family, tuple[Config, ...]] = {
         _with(_SMALL, 4, 4, 4, elementwise=1),
         _with(_SMALL, 4, 4, 2, table_multipliers=5),
         _with(_SMALL, 4, 2, 2, table_multipliers=4),
-        _with(_SMALL, 4, 4, 2, copies=1, window=1, interleave=3),
-        _with(_SMALL, 6, 2, 2, window=1, interleave=5),
-        _with(_SMALL, 4, 4, 2, single_port=1),
-        _with(_SMALL, 8, 4, 4, single_port=1, copies=1),
-        icebreaker.BOARD.large,
         icebreaker.BOARD.config,
     ),
 }
