@@ -233,7 +233,7 @@ def test_simulate_gives_the_same_outputs_at_every_level(source, files, tmp_path,
 
 
 def test_simulate_counts_cycles(capsys, files, tmp_path, monkeypatch):
-    def rtl(program, inputs, progress):
+    def rtl(program, inputs, progress, **_options):
         outputs = levels.interpreter.run(program, inputs).outputs
         return RunResult(outputs, [8000, 8100, 8200])
 
