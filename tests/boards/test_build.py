@@ -20,7 +20,7 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("board", BOARDS.values(), ids=str)
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS.keys())
 def test_boards_are_consistent(board):
     target = Target(board, board.config)
     assert 0.9 * board.target_mhz < target.clock / 1e6 <= board.target_mhz
