@@ -1,4 +1,4 @@
-"""What Yosys makes of a bank: a block RAM and its output register, and nothing beside them."""
+"""What Yosys makes of a bank: block RAMs and their output register, and nothing beside them."""
 
 import re
 from types import SimpleNamespace
@@ -31,5 +31,7 @@ def test_a_bank_needs_no_logic(device, init, tmp_path):
     cells = {name: int(count) for count, name in found}
     assert sum(count for name, count in cells.items() if name.startswith(block)) > 0
     logic = {name: count for name, count in cells.items() if not name.startswith(block)}
-    assert sum(logic.values()) <= 32 + 3  # one select of a part
-    assert sum(logic.values()) >= 32
+    if device == "LFE5U-85F":
+        assert logic == {}  # its blocks have the register
+    else:
+        assert 32 <= sum(logic.values()) <= 32 + 3  # one select of a part
