@@ -103,7 +103,7 @@ def run_jobs(
         done = 0
         for job in jobs:
             words, cycles, spans = [], [], []
-            count = len(job.program.instructions)
+            count = len(job.program.instructions) if trace else 0
             await ports.load(job.load)
             for sample in job.input:
                 await ports.load(sample)
