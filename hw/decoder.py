@@ -158,7 +158,7 @@ class Decoder(wiring.Component):
 
     def _pass_on(self, m: Module) -> None:
         """Late fields, from stage to stage with the first step."""
-        m.d.comb += self.enter.eq(delay(m, self.begin, SEQUENCE - 1, name="begin"))
+        m.d.comb += self.enter.eq(delay(m, self.begin, SEQUENCE - 1, name="soon"))
         first_sums = delay(m, self.enter, until_sums(self.config), name="enters")
         entering = Signal.like(self.entering, reset_less=True)
         late = Signal.like(self.late, reset_less=True)

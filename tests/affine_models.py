@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from float_models import FloatModel
+from onnx_session import onnx_session
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -144,15 +144,6 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def run_onnxruntime(path: Path, inputs: dict, *, unsigned: bool = False) -> list[np.ndarray]:
-    """Outputs as a user gets them.
-
-    Without VNNI, sums of uint8 times int8 saturate on x86 unless the runtime is told otherwise.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    if unsigned:
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return session.run(None, inputs)
+def run_onnxruntime(path: Path, inputs: dict, *, precise: bool = True) -> list[np.ndarray]:
+    """Outputs as a user gets them."""
+    return onnx_session(path, precise=precise).run(None, inputs)

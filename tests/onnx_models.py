@@ -2,8 +2,8 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnx_session import onnx_session
 
 OPSETS = (13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
 
@@ -60,11 +60,7 @@ class Model:
 
 def run_onnxruntime(path, inputs):
     """Outputs by name, without the runtime's own rewriting of the graph."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnx_session(path, as_written=True)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, inputs), strict=True))
 

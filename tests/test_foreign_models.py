@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from foreign import keras_style, torch_style
 from levels import ARRAYS
+from onnx_session import onnx_session
 
 from weft.commands.check import check
 from weft.commands.compile import compile_for_array
@@ -78,10 +78,7 @@ def ports(path):
 
 def reference(path, arrays):
     """ONNX Runtime's outputs, sample by sample, without rewriting of the graph."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnx_session(path, as_written=True)
     runs = [
         session.run(None, {name: array[i : i + 1] for name, array in arrays.items()})
         for i in range(SAMPLES)

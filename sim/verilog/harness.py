@@ -130,7 +130,7 @@ endmodule
 """
 
 #: What a trace looks at in the core's Verilog.
-TRACED = (r"\weft_core.decoder  decoder (", r"\begin ;", "input done;")
+TRACED = (r"\weft_core.decoder  decoder (", r"output \begin ;", "input done;")
 
 #: `weft.sim.trace` says what the words are.
 _TRACE = """

@@ -49,7 +49,7 @@ def test_golden_is_within_one_code_of_onnxruntime(name, options, seed, tmp_path)
     network = quantize(load_onnx(path))
     codes = encode_inputs(network, data)
     expected = decode_outputs(network, golden.run_network(network, codes))
-    actual = run_onnxruntime(path, data, unsigned="uint8" in options)
+    actual = run_onnxruntime(path, data, precise=options != "qoperator int8")
     assert codes_apart(network, expected, actual) < 1.001
     config = fit(network, Config(rows=4, columns=4))
     program = compile_network(network, config)
@@ -235,7 +235,7 @@ def test_command_is_as_accurate_as_onnxruntime(name, tmp_path):
     network = read_network(mine)
     assert same_network(network, made.network) == ""
     (real,) = run_onnxruntime(tmp_path / "float.onnx", data)
-    (other,) = run_onnxruntime(theirs, data, unsigned=True)
+    (other,) = run_onnxruntime(theirs, data)
     codes = golden.run_network(network, encode_inputs(network, data))
     (found,) = decode_outputs(network, codes).values()
     errors = [float(((result - real) ** 2).mean()) for result in (found, other)]

@@ -2,9 +2,9 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from float_models import FloatModel, alone, random_model, same_network
+from onnx_session import onnx_session
 
 from weft.compiler.calibrate import calibrate
 from weft.compiler.edges import decode_outputs, dequantize_output, encode_inputs
@@ -23,8 +23,7 @@ def quantized(path, data, method="minmax", **options):
 
 
 def run_onnx(path, data):
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(None, data)
+    return onnx_session(path).run(None, data)
 
 
 def run_golden(network, data):

@@ -25,7 +25,9 @@ def test_no_layer_takes_less_than_what_bounds_it(name):
         where = str(pair(name, seed))
         assert sum(time.cycles for time in times) == sum(taken), where
         assert [time.cycles for time in times] == [n["cycles"] for n in program.layers], where
-        at_once = replace(config, lanes=1, columns=1, rows=1, window=0, table_multipliers=0)
+        at_once = replace(
+            config, lanes=1, columns=1, rows=1, window=0, interleave=0, table_multipliers=0
+        )
         for time, own in zip(times, program.instructions_of_layers(), strict=True):
             need = time.ideal
             steps = [issue_cycles(program.instructions[i], at_once) for i in own]

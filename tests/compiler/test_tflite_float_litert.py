@@ -6,8 +6,8 @@ float32 in the place of all codes (`as_float`).
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
+from onnx_session import onnx_session
 from published import folder
 from tflite_floats import as_float
 from tflite_graphs import GRAPHS
@@ -44,12 +44,9 @@ def run(graph: FloatGraph, samples: dict[str, np.ndarray], names: list[str]):
     onnx.checker.check_model(model)
     shown = {value.name for value in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in shown)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    return dict(
+        zip(names, onnx_session(model.SerializeToString()).run(names, samples), strict=True)
     )
-    return dict(zip(names, session.run(names, samples), strict=True))
 
 
 def differences(graph: FloatGraph, model: bytes, path, samples: dict[str, np.ndarray]):

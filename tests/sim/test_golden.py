@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from onnx_session import onnx_session
 from random_networks import (
     MULTIPLIER_OPERATORS,
     OPERATORS,
@@ -586,10 +586,7 @@ def onnx_run(nodes, inputs, constants, output_type):
         [onnx.numpy_helper.from_array(np.asarray(x), name) for name, x in constants.items()],
     )  # fmt: skip
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, inputs)[0]
+    return onnx_session(model.SerializeToString()).run(None, inputs)[0]
 
 
 def onnx_window(node, kernel):
