@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from operator import le
 
 import numpy as np
 
-from weft.compiler.network import Conv2D, FullyConnected, Network, Tensor
+from weft.compiler.network import Conv2D, FullyConnected, Network, Node, Tensor
 from weft.hw.config import Config
 
 #: Cycles that an instruction costs beside its steps, roughly: its fetch. Phases are not free.
@@ -25,6 +26,12 @@ _INSTRUCTION = 26
 
 #: Cycles that count for a word of the folded image: of two folds the smaller is better.
 _WORD = 1 / 8
+
+#: Words of a block, unless it is what a stride steps over.
+_MOST_WORDS = 2
+
+#: How much larger than the image the folded one may be: the host loads it.
+_MOST_GROWTH = 2
 
 #: More phases than this are not worth their instructions.
 _MOST_PHASES = 16
@@ -34,7 +41,7 @@ _MOST_PHASES = 16
 class Fold:
     """How an image lies in blocks: pairs for (y, x).
 
-    Pixel Y of the folded image holds the pixels ``Y * step - before + i`` of the image, with i
+    Of its `count` pixels, pixel Y holds the pixels ``Y * step - before + i`` of the image, with i
     from 0 to ``size - 1``, and likewise X: channel ``(i * size[1] + j) * C + c`` of it is channel
     c. What lies outside the image has the code of its real zero.
     """
@@ -42,21 +49,17 @@ class Fold:
     size: tuple[int, int]
     step: tuple[int, int]
     before: tuple[int, int]
+    count: tuple[int, int]
 
     def shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Shape (H, W, C) of a folded image of that shape."""
-        height, width = (
-            -(-(length + before) // step)
-            for length, before, step in zip(shape, self.before, self.step, strict=False)
-        )
-        return height, width, shape[2] * math.prod(self.size)
+        return *self.count, shape[2] * math.prod(self.size)
 
     def apply(self, codes: np.ndarray, fill: int) -> np.ndarray:
         """Fold an image: int8 arrays (H, W, C)."""
-        height, width, _ = self.shape(codes.shape)
         places = [
             np.arange(count)[:, None] * step + np.arange(size)
-            for count, step, size in zip((height, width), self.step, self.size, strict=True)
+            for count, step, size in zip(self.count, self.step, self.size, strict=True)
         ]
         ends = [int(place[-1, -1]) + 1 for place in places]
         whole = np.full((*ends, codes.shape[2]), fill, np.int8)
@@ -65,7 +68,7 @@ class Fold:
         part = whole[top : top + codes.shape[0], left : left + codes.shape[1]]
         part[...] = codes[: part.shape[0], : part.shape[1]]
         blocks = whole[places[0][:, None, :, None], places[1][None, :, None, :]]
-        return blocks.reshape(height, width, -1)
+        return blocks.reshape(*self.count, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +115,29 @@ def input_folds(network: Network, config: Config) -> dict[str, Fold]:
         tensor, node = network.tensors[port.tensor], readers[0]
         windows = windows_of(tensor, node, network.tensors[node.output])
         if windows is not None:
-            outputs = network.tensors[node.output].shape[2]
-            fold = best_fold(tensor.shape, windows, outputs, config)
+            made = network.tensors[node.output].shape
+            room = _room(network, node, config) - _words(made, config)
+            fold = best_fold(tensor.shape, windows, made[2], config, room)
             if fold is not None:
                 result[port.tensor] = fold
     return result
+
+
+def _room(network: Network, node: Node, config: Config) -> int:
+    """Words that the other layers need at least: so many the memory has in any case."""
+    tensors = network.tensors
+    return max(
+        (
+            sum(_words(tensors[name].shape, config) for name in {*other.inputs, other.output})
+            for other in network.nodes
+            if other is not node
+        ),
+        default=0,
+    )
+
+
+def _words(shape: tuple[int, int, int], config: Config) -> int:
+    return shape[0] * shape[1] * -(-shape[2] // config.rows)
 
 
 def windows_of(tensor: Tensor, node, made: Tensor) -> Windows | None:
@@ -129,7 +150,7 @@ def windows_of(tensor: Tensor, node, made: Tensor) -> Windows | None:
 
 
 def best_fold(
-    shape: tuple[int, int, int], windows: Windows, outputs: int, config: Config
+    shape: tuple[int, int, int], windows: Windows, outputs: int, config: Config, room: int = 0
 ) -> Fold | None:
     """The fold with which a layer takes the fewest cycles; None if that is without one.
 
@@ -140,62 +161,105 @@ def best_fold(
     outputs : int
         Its channels.
     config : Config
+    room : int
+        Words that blocks of several words may take in all.
     """
     tiles = -(-outputs // config.columns)
     plain_words = -(-shape[2] // config.rows)
     steps = max(math.prod(windows.size) * plain_words, config.groups)
     best: tuple[_Axis, _Axis] | None = None
     least: float = math.prod(windows.count) * steps * tiles + _INSTRUCTION
-    least += shape[0] * shape[1] * plain_words * _WORD
-    room = max(config.rows // shape[2], math.prod(windows.stride))
-    for y, x in product(*(_axes(windows, axis, shape[axis], room) for axis in (0, 1))):
+    least += _words(shape, config) * _WORD
+    plain = _words(shape, config)
+    room = min(room, _MOST_GROWTH * plain)
+    most = max(_MOST_WORDS * config.rows // shape[2], math.prod(windows.stride))
+    for y, x in product(*(_axes(windows, axis, shape[axis], most) for axis in (0, 1))):
         held = shape[2] * y.size * x.size
         whole = (y.size, x.size) == windows.stride
-        if held > config.rows and not whole:
+        if held > _MOST_WORDS * config.rows and not whole:
             continue
         words = -(-held // config.rows)
-        if y.blocks * x.blocks * words > shape[0] * shape[1] * plain_words:
+        # Blocks of several words hold most pixels more than once.
+        if y.count * x.count * words > (room if words > 1 and not whole else plain):
             continue
-        if len(y.taps) * len(x.taps) > _MOST_PHASES:
+        phase_count = len(y.taps) * len(x.taps)
+        if phase_count > _MOST_PHASES or y.reads * x.reads * words * tiles >= least:
             continue
         cycles: float = sum(
             n * m * max(a * b * words, config.groups) for (n, a), (m, b) in product(y.taps, x.taps)
         )
-        cycles = cycles * tiles + len(y.taps) * len(x.taps) * _INSTRUCTION
-        cycles += y.blocks * x.blocks * words * _WORD
+        cycles = cycles * tiles + phase_count * _INSTRUCTION
+        cycles += y.count * x.count * words * _WORD
         if cycles < least:
             best, least = (y, x), cycles
     if best is None:
         return None
     y, x = best
-    return Fold((y.size, x.size), (y.step, x.step), (y.before, x.before))
+    return Fold((y.size, x.size), (y.step, x.step), (y.before, x.before), (y.count, x.count))
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """A fold along one axis: its blocks, and for each phase (results, blocks of a window)."""
+    """A fold along one axis, and for each of its phases (results, blocks of a window)."""
 
     size: int
     step: int
     before: int
-    blocks: int
+    count: int
     taps: tuple[tuple[int, int], ...]
+
+    @property
+    def reads(self) -> int:
+        """Blocks that all results take together."""
+        return sum(results * taken for results, taken in self.taps)
 
 
 @lru_cache(maxsize=64)
-def _axes(windows: Windows, axis: int, length: int, room: int) -> tuple[_Axis, ...]:
-    """Every fold along an axis, of at most `room` pixels."""
+def _axes(windows: Windows, axis: int, length: int, most: int) -> tuple[_Axis, ...]:
+    """Folds along an axis, of at most `most` pixels, none of them worse than another."""
     found = []
-    for size in range(1, min(room, length) + 1):
+    stride, results = windows.stride[axis], windows.count[axis]
+    # A block of more pixels than all phases look at helps nobody.
+    most = min(most, length, windows.size[axis] + _MOST_PHASES * stride)
+    for size in range(1, most + 1):
+        axes = []
         for step in range(1, size + 1):
-            # Blocks before the first one must hold nothing of the image.
-            for before in range(size - step, size):
-                taps = tuple(
-                    (results, reach(size, step, first % step, windows.size[axis]))
-                    for first, results, _ in _phases(windows, axis, step, before)
-                )
-                found.append(_Axis(size, step, before, -(-(length + before) // step), taps))
+            if min(step // math.gcd(step, stride), results) > _MOST_PHASES:
+                continue
+            # Blocks before the first one hold nothing of the image, or no window takes them.
+            for before in range(min(size - step, windows.before[axis]), size):
+                if before >= size - step or before >= windows.before[axis]:
+                    axes.append(_axis(windows, axis, length, (size, step, before)))
+        found += _best(axes)
     return tuple(found)
+
+
+def _best(axes: list[_Axis]) -> Iterator[_Axis]:
+    """Those that no other one equals in reads, in phases and in blocks, or beats."""
+    kept: list[tuple[int, int, int]] = []
+    for axis in sorted(axes, key=_costs):
+        costs = _costs(axis)
+        if not any(all(map(le, other, costs)) for other in kept):
+            kept.append(costs)
+            yield axis
+
+
+def _costs(axis: _Axis) -> tuple[int, int, int]:
+    return axis.reads, len(axis.taps), axis.count
+
+
+def _axis(windows: Windows, axis: int, length: int, fold: tuple[int, int, int]) -> _Axis:
+    """The fold (size, step, before), with the blocks that hold something which a window takes."""
+    size, step, before = fold
+    taps = []
+    last = 0
+    for first, results, _ in _phases(windows, axis, step, before):
+        taken = reach(size, step, first % step, windows.size[axis])
+        taps.append((results, taken))
+        apart = windows.stride[axis] // math.gcd(step, windows.stride[axis])
+        end = first // step + (results - 1) * apart + (taken - 1) * (size // step)
+        last = max(last, end)
+    return _Axis(size, step, before, min(last + 1, -(-(length + before) // step)), tuple(taps))
 
 
 def _phases(windows: Windows, axis: int, step: int, before: int) -> Iterator[tuple[int, int, int]]:

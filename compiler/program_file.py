@@ -84,7 +84,7 @@ def _placement(description: dict) -> Placement:
     fold = description["fold"]
     if fold is not None:
         fold = Fold(**{name: (int(y), int(x)) for name, (y, x) in fold.items()})
-        if min(fold.step) < 1 or min(fold.before) < 0 or fold.size[0] < 1 or fold.size[1] < 1:
+        if min(*fold.step, *fold.size, *fold.count) < 1 or min(fold.before) < 0:
             raise ValueError("a fold has no size")
     return Placement(**{**description, "fold": fold})
 

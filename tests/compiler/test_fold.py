@@ -52,9 +52,40 @@ def test_every_fold_computes_the_same(seed):
     blocks = rng.integers(1, 6, 2)
     steps = np.array([rng.integers(1, block + 1) for block in blocks])
     first = np.array([rng.integers(b - s, b) for b, s in zip(blocks, steps, strict=True)])
-    fold = Fold(*(tuple(map(int, pair)) for pair in (blocks, steps, first)))
+    held = -(-(np.array(image.shape[:2]) + first) // steps)
+    fold = Fold(*(tuple(map(int, pair)) for pair in (blocks, steps, first, held)))
     expected = convolve(image, kernel, windows, -3)
     np.testing.assert_array_equal(by_phases(image, kernel, windows, fold, -3), expected, str(fold))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_fold_of_the_fewest_cycles_computes_the_same(seed):
+    """With blocks of two words, and folded images that end with the last block that is read."""
+    print("seed", seed)
+    rng = np.random.default_rng([seed, 1])
+    size, stride = rng.integers(1, 5, 2), rng.integers(1, 4, 2)
+    before, after = rng.integers(0, size), rng.integers(0, size)
+    image = rng.integers(-128, 128, (*(size + rng.integers(0, 12, 2)), int(rng.integers(1, 5))))
+    image = image.astype(np.int8)
+    count = (np.array(image.shape[:2]) + before + after - size) // stride + 1
+    windows = Windows(*(tuple(map(int, pair)) for pair in (size, stride, before, count)))
+    config = Config(rows=int(rng.choice([4, 8, 16])), columns=4)
+    fold = best_fold(image.shape, windows, 16, config, room=int(rng.choice([0, 1000])))
+    if fold is None:
+        return
+    kernel = rng.integers(-128, 128, (*windows.size, image.shape[2], 2))
+    expected = convolve(image, kernel, windows, -3)
+    np.testing.assert_array_equal(by_phases(image, kernel, windows, fold, -3), expected, str(fold))
+
+
+def test_blocks_of_two_words_where_they_have_room():
+    """27 products of a pixel of ic's first layer: three words of nine, or two."""
+    windows = Windows((3, 3), (1, 1), (1, 1), (32, 32))
+    config = Config(rows=16, columns=8)
+    fold = best_fold((32, 32, 3), windows, 16, config, room=2048)
+    assert fold == Fold((3, 3), (1, 1), (1, 1), (32, 32))
+    assert fold.shape((32, 32, 3)) == (32, 32, 27)
+    assert best_fold((32, 32, 3), windows, 16, config, room=2047).size != (3, 3)
 
 
 @pytest.mark.parametrize(
