@@ -217,7 +217,7 @@ class _Axis:
 @lru_cache(maxsize=64)
 def _axes(windows: Windows, axis: int, length: int, most: int) -> tuple[_Axis, ...]:
     """Folds along an axis, of at most `most` pixels, none of them worse than another."""
-    found = []
+    found: list[_Axis] = []
     stride, results = windows.stride[axis], windows.count[axis]
     # A block of more pixels than all phases look at helps nobody.
     most = min(most, length, windows.size[axis] + _MOST_PHASES * stride)
