@@ -29,7 +29,7 @@ LEGEND = (
     "Cycles that each resource needs at the least; the largest is the bound. array: useful MACs "
     "by multipliers; pairs: the elementwise unit; lanes: results by requantize lanes; reads: one "
     "activation word a cycle, more than the array's where words are partly empty; start: "
-    "fetching instructions and waiting for results."
+    "fetching instructions, waiting for results and copies, stalls of a single-ported memory."
 )
 
 
