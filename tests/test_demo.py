@@ -6,7 +6,6 @@ import pytest
 
 from weft.cli import main
 
-
 #: By board: cycles of an image at the most, utilization at the least. A network of 16 channels
 #: cannot keep 128 multipliers busy.
 BOUNDS = {"icebreaker": (6_600, 0.6), "ulx3s-85f": (1_750, 0.4)}
