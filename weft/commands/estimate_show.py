@@ -101,6 +101,12 @@ def _notes(estimates: Sequence[Estimate]) -> Iterable[str]:
             "Where it does not fit, the figures are those of the board's array with memories as "
             "deep, and parts as many, as the model needs."
         )
+    for e in estimates:
+        if e.configuration == "large":
+            yield (
+                f"On {e.board.name} its configuration for large networks (large) alone has room; "
+                "weft compile takes that, too."
+            )
     families = {estimate.board.family: estimate.board for estimate in estimates}
     luts = " and ".join(f"{MARGIN[family]:.0%} on {family}" for family in families)
     text = f"Cycles and block RAMs are exact. LUTs, of the core without its link, within {luts}"
