@@ -29,7 +29,7 @@ from processor import timed
 from published_models import MODELS as FOLDER
 
 from weft.boards.board import Board
-from weft.boards.build import _Build
+from weft.boards.build import Build
 from weft.boards.cache import digest, step
 from weft.boards.registry import BOARDS, find_board
 from weft.boards.tools import tool_version
@@ -84,16 +84,16 @@ class Hardware:
     def __init__(self, board: Board, name: str):
         self.board = board
         self.folder = BUILD / name
-        self.build = _Build(board.config, board, self.folder)
+        self.build = Build(board.config, board, self.folder)
 
     def elaborate(self) -> None:
         """Make what Yosys reads."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.build._elaborate()
+        self.build.elaborate()
 
     def synthesize(self) -> dict[str, Any]:
         """Cells of the whole design, link and all."""
-        _, seconds = timed(self.build._synthesize)
+        _, seconds = timed(self.build.synthesize)
         files = self.build.files
         seconds = self._remembered("synthesize", seconds, files["top.il"], files["top.ys"])
         netlist = json.loads((self.folder / "top.json").read_text())
@@ -110,10 +110,10 @@ class Hardware:
         """Fmax after routing, or why nothing came of it."""
         stage = f"place and route, seed {seed}"
         try:
-            _, seconds = timed(lambda: self.build._place_seed(seed))
+            _, seconds = timed(lambda: self.build.place_seed(seed))
         except RefusedError as error:
             return {"reason": str(error)}
-        fmax, _ = self.build._timing()
+        fmax, _ = self.build.timing()
         report = json.loads((self.folder / "report.json").read_text())
         netlist = (self.folder / "top.json").read_bytes()
         options = " ".join(self.board.place_options)

@@ -97,6 +97,11 @@ class Board:
         """The configurations, in the order in which they are tried."""
         return (self.config,) if self.large is None else (self.config, self.large)
 
+    def name_of(self, config: Config) -> str | None:
+        """Name one of the configurations, ``"config"`` or ``"large"``; None for any other."""
+        names = {self.large: "large", self.config: "config"}
+        return names.get(config)
+
     def keeps(self, config: Config) -> bool:
         """Whether a bitstream can give memories of a configuration their contents."""
         return not (self.family == "ice40" and config.single_port)

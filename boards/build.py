@@ -124,14 +124,41 @@ def build(
     RefusedError
         If the design is too large, misses the clock, or a tool is absent or fails.
     """
-    job = _Build(
+    job = Build(
         program, board, Path(out), embed=embed, seeds=tuple(seeds), progress=progress, core=core
     )
     return job.run(require_timing)
 
 
-class _Build:
-    """One build's state: the plan, the folder and the clock."""
+class Build:
+    """A build in stages, for what wants to see them one by one; `build` does all.
+
+    Every stage needs the one before, and `out` has to be there.
+
+    Parameters
+    ----------
+    program, board, out, embed, seeds, progress, core
+        As of `build`.
+
+    Attributes
+    ----------
+    config : Config
+    tools : dict of str to str
+        Paths of the board's tools by their names.
+    files : dict of str to str or bytes
+        What Yosys and nextpnr read, once elaborated.
+    seconds : dict of str to float
+        Of the stages so far.
+    cached : dict of str to bool
+        Which of them came from the cache.
+
+    Raises
+    ------
+    InputError
+        If there is no seed.
+    RefusedError
+        If a tool is not there.
+    """
 
     def __init__(
         self,
@@ -160,13 +187,14 @@ class _Build:
         self.tools = {name: find_tool(name) for name in board.toolchain}
 
     def run(self, require_timing: bool) -> BuildReport:
+        """All stages, as `build` says."""
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {self.out}: {error.strerror}") from error
         (self.out / "build.json").unlink(missing_ok=True)
-        self._elaborate()
-        self._synthesize()
+        self.elaborate()
+        self.synthesize()
         report = self._place()
         if require_timing and not report.timing_met:
             self._write(report)
@@ -191,7 +219,14 @@ class _Build:
             self.progress(name, True)
         self.seconds[name] = round(time.monotonic() - start, 3)
 
-    def _elaborate(self) -> None:
+    def elaborate(self) -> None:
+        """Write what Yosys and nextpnr read.
+
+        Raises
+        ------
+        RefusedError
+            If the board cannot have such a configuration.
+        """
         start = time.monotonic()
         if self.progress:
             self.progress("elaborate", False)
@@ -234,7 +269,14 @@ class _Build:
     def _version(self, tool: str) -> str:
         return tool_version(self.tools[tool])
 
-    def _synthesize(self) -> None:
+    def synthesize(self) -> None:
+        """Make the netlist top.json, with the board's places for cells.
+
+        Raises
+        ------
+        ToolError
+            If Yosys fails.
+        """
         yosys = self.board.toolchain[0]
         inputs = [self._version(yosys), self.files["top.il"], self.files["top.ys"]]
         command = self._command(yosys, "-q")
@@ -253,18 +295,25 @@ class _Build:
         best: tuple[float, int] | None = None
         met = False
         for seed in self.seeds:
-            self._place_seed(seed)
-            fmax, met = self._timing()
+            self.place_seed(seed)
+            fmax, met = self.timing()
             if best is None or fmax > best[0]:
                 best = fmax, seed
             if met:
                 break
         assert best is not None
         if best[1] != seed:
-            self._place_seed(best[1])
+            self.place_seed(best[1])
         return self._report(best[1], met)
 
-    def _place_seed(self, seed: int) -> None:
+    def place_seed(self, seed: int) -> None:
+        """Place and route once, to report.json.
+
+        Raises
+        ------
+        RefusedError
+            If the design is too large, or nextpnr fails.
+        """
         tool = self.board.toolchain[1]
         constraints = [c for name, c in self.files.items() if name.endswith((".pcf", ".lpf"))]
         options = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
@@ -309,8 +358,8 @@ class _Build:
             )
         return None
 
-    def _timing(self) -> tuple[float, bool]:
-        """Routed Fmax of the clock that is worst off, and whether all meet their constraint."""
+    def timing(self) -> tuple[float, bool]:
+        """Routed Fmax in MHz of the clock that is worst off; whether all meet their constraint."""
         clocks = json.loads((self.out / "report.json").read_text())["fmax"].values()
         if not clocks:
             raise RefusedError(f"nextpnr reports no clock; see {self.out / 'top.tim'}")
@@ -320,7 +369,7 @@ class _Build:
 
     def _report(self, seed: int, met: bool) -> BuildReport:
         found = json.loads((self.out / "report.json").read_text())["utilization"]
-        fmax, _ = self._timing()
+        fmax, _ = self.timing()
         return BuildReport(
             board=self.board.name,
             config=asdict(self.config),

@@ -29,7 +29,8 @@ _WAY = (
 
 def floorplan(config: Config) -> dict[str, str]:
     """Places by cell; empty where nextpnr needs no help."""
-    if (config.rows, config.columns) != (16, 8):
+    # In one group of lanes: the cells' names say which group they are of.
+    if (config.rows, config.columns, config.lanes) != (16, 8, 8):
         return {}
     places = {}
     for row, (line, pair) in enumerate(_WAY):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -84,19 +85,20 @@ def tool_version(path: str) -> str:
 def run_tool(command: list[str], *, directory: Path, log: Path) -> None:
     """Run a command in `directory`; all it prints goes to `log`.
 
+    Once more where it dies of a bus error.
+
     Raises
     ------
     ToolError
         If it fails: the last lines of the log, and where the whole is.
     """
-    with log.open("w", encoding="utf-8") as stream:
-        try:
-            done = subprocess.run(
-                command, cwd=directory, stdout=stream, stderr=subprocess.STDOUT, check=False
-            )
-        except OSError as error:
-            raise ToolError(f"cannot run {command[0]}: {error.strerror}") from error
-    if done.returncode == 0:
+    status = _run(command, directory, log)
+    if status == -signal.SIGBUS:
+        # On a machine where no YoWASP tool has run yet, the first ones compile their WebAssembly
+        # into a common cache. Of two at the same time one may cut the file that the other has
+        # mapped, and so kill it; afterwards the file is there.
+        status = _run(command, directory, log)
+    if status == 0:
         return
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line for line in text.splitlines() if line.strip()]
@@ -104,4 +106,16 @@ def run_tool(command: list[str], *, directory: Path, log: Path) -> None:
     tail = "\n".join(f"  {line}" for line in (errors or lines)[-LOG_TAIL:])
     said = f" and said:\n{tail}" if tail else " without a word"
     name = Path(command[0]).name
-    raise ToolError(f"{name} stopped with status {done.returncode}{said}\nIts log: {log}", text)
+    raise ToolError(f"{name} stopped with status {status}{said}\nIts log: {log}", text)
+
+
+def _run(command: list[str], directory: Path, log: Path) -> int:
+    """Exit status; negative is the signal that killed it."""
+    with log.open("w", encoding="utf-8") as stream:
+        try:
+            done = subprocess.run(
+                command, cwd=directory, stdout=stream, stderr=subprocess.STDOUT, check=False
+            )
+        except OSError as error:
+            raise ToolError(f"cannot run {command[0]}: {error.strerror}") from error
+    return done.returncode

@@ -35,7 +35,9 @@ class Ideal:
         Steps: one activation word and one tile of weights a cycle. Above `array` it says that
         words or tiles are partly empty.
     start : int
-        Cycles without a step: fetching instructions, and waiting for results that are read.
+        Cycles without a step: fetching instructions, waiting for results that are read or for
+        weights that are copied, and stalls of an activation memory with a single port, which
+        stores a result instead of reading.
     """
 
     array: int

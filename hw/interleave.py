@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from weft.hw.config import Config
 from weft.hw.delay import delay
-from weft.hw.isa import bits
+from weft.hw.window import second_path
 
 
 class Interleave(wiring.Component):
@@ -37,15 +36,7 @@ class Interleave(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        super().__init__(
-            {
-                "clear": In(1),
-                "last": In(bits(config.line_depth)),
-                "valid": In(1),
-                "entry": In(8 * config.lanes),
-                "activations": Out(8 * config.lanes * config.rows),
-            }
-        )
+        super().__init__(second_path(config))
 
     def elaborate(self, platform):
         m = Module()

@@ -68,6 +68,17 @@ class Line(wiring.Component):
         return m
 
 
+def second_path(config: Config) -> dict[str, wiring.Member]:
+    """Ports of what brings activations to one column group: see `Window`."""
+    return {
+        "clear": In(1),
+        "last": In(bits(config.line_depth)),
+        "valid": In(1),
+        "entry": In(8 * config.lanes),
+        "activations": Out(8 * config.lanes * config.rows),
+    }
+
+
 class Window(wiring.Component):
     """Activations for the cells of one column group.
 
@@ -85,20 +96,12 @@ class Window(wiring.Component):
 
     def __init__(self, config: Config):
         self.config = config
-        super().__init__(
-            {
-                "clear": In(1),
-                "last": In(bits(config.line_depth)),
-                "valid": In(1),
-                "entry": In(8 * config.lanes),
-                "activations": Out(8 * config.lanes * config.rows),
-            }
-        )
+        super().__init__(second_path(config))
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        span = config.rows // config.window
+        span = config.span
         width = 8 * config.lanes
         stream = self.entry
         above = self.entry

@@ -68,6 +68,7 @@ def test_every_board_by_default(capsys, quantized):
         assert entry["fits"] is True
         assert entry["reasons"] == []
         assert entry["own_config"] is True
+        assert entry["configuration"] == "config"
         assert config == board.config
         assert entry["multipliers"] == config.multipliers
         assert entry["macs"] == 97_088
@@ -117,13 +118,14 @@ def test_arrays_on_every_board(capsys, quantized):
 def test_a_model_that_does_not_fit_still_has_figures(capsys, quantized, monkeypatch):
     tight = {"activation_depth": 16, "weight_depth": 8, "tables": 0}
     for name, board in BOARDS.items():
-        small = replace(board, config=replace(board.config, **tight))
+        small = replace(board, config=replace(board.config, **tight), large=None)
         monkeypatch.setitem(BOARDS, name, small)
     status, found = run_json(capsys, quantized, "--board", "icebreaker")
     (entry,) = found["boards"]
     assert status == 1
     assert entry["fits"] is False
     assert entry["own_config"] is False
+    assert entry["configuration"] is None
     nodes = [reason["node"] for reason in entry["reasons"]]
     assert nodes[:2] == ["activation", "weight"]  # all at once
     for reason in entry["reasons"][:2]:
@@ -144,7 +146,7 @@ def test_a_model_that_does_not_fit_still_has_figures(capsys, quantized, monkeypa
 
 def test_remedies_name_boards_where_it_fits(capsys, quantized, monkeypatch):
     board = BOARDS["icebreaker"]
-    small = replace(board, config=replace(board.config, weight_depth=8))
+    small = replace(board, config=replace(board.config, weight_depth=8), large=None)
     monkeypatch.setitem(BOARDS, "icebreaker", small)
     status, found = run_json(capsys, quantized, "--board", "icebreaker")
     assert status == 1
@@ -154,6 +156,61 @@ def test_remedies_name_boards_where_it_fits(capsys, quantized, monkeypatch):
     named = run_json(capsys, quantized, "--board", "icebreaker", "--board", "ulx3s-85f")
     assert named[0] == 1
     assert [entry["fits"] for entry in named[1]["boards"]] == [False, True]
+
+
+LARGE = "On icebreaker its configuration for large networks (large) alone has room; "
+
+
+def assert_as_compiled(capsys, model, folder, monkeypatch):
+    """On the iCEBreaker: the configuration and the cycles that ``weft compile`` says."""
+    monkeypatch.setenv("COLUMNS", "80")
+    arguments = ["--board", "icebreaker", "-o", str(folder), "--json"]
+    assert main(["compile", str(model), *arguments]) == 0
+    compiled = json.loads(capsys.readouterr().out)
+    status, found = run_json(capsys, model, "--board", "icebreaker")
+    (entry,) = found["boards"]
+    assert status == 0
+    assert entry["fits"] is entry["own_config"] is True
+    assert entry["reasons"] == []
+    assert entry["configuration"] == "large"
+    large = BOARDS["icebreaker"].large
+    assert entry["config"] == compiled["config"] == asdict(large)
+    assert entry["config_digest"] == large.digest
+    assert entry["cycles"] == compiled["cycles"]
+    assert entry["block_rams"] == estimate_area(large, "ice40").block_rams
+    assert main(["estimate", str(model), "--board", "icebreaker"]) == 0
+    text = capsys.readouterr().out
+    assert max(len(line) for line in text.splitlines() if str(model) not in line) <= 80
+    assert LARGE in " ".join(text.split()) + " "
+
+
+def test_the_second_configuration_of_a_board(capsys, quantized, tmp_path, monkeypatch):
+    """What does not fit the first one is tried on the large one, as by ``weft compile``."""
+    board = BOARDS["icebreaker"]
+    assert main(["estimate", str(quantized), "--board", "icebreaker"]) == 0
+    assert LARGE not in " ".join(capsys.readouterr().out.split())
+    small = replace(board, config=replace(board.config, weight_depth=8))
+    monkeypatch.setitem(BOARDS, "icebreaker", small)
+    assert_as_compiled(capsys, quantized, tmp_path / "out", monkeypatch)
+    # Where neither has room, it is the large one that is too small.
+    large = replace(board.large, weight_depth=9, copies=0)
+    monkeypatch.setitem(BOARDS, "icebreaker", replace(small, large=large))
+    status, found = run_json(capsys, quantized, "--board", "icebreaker")
+    (entry,) = found["boards"]
+    assert status == 1
+    assert entry["configuration"] is None
+    (reason,) = entry["reasons"]
+    assert "it has 144 bytes and the network needs " in reason["reason"]
+
+
+def test_kws_fits_the_second_configuration(capsys, tmp_path, monkeypatch):
+    """MLPerf Tiny's, with power-of-two scales."""
+    model, int8 = published.model_file("kws"), tmp_path / "kws.onnx"
+    np.savez(tmp_path / "x.npz", inputs=published.arrays("kws", "tests.npz")["inputs"])
+    data = ["--data", str(tmp_path / "x.npz"), "--scales", "shift"]
+    assert main(["quantize", str(model), *data, "-o", str(int8)]) == 0
+    capsys.readouterr()
+    assert_as_compiled(capsys, int8, tmp_path / "out", monkeypatch)
 
 
 def test_no_builds_of_an_fpga(capsys, quantized, monkeypatch):
@@ -256,4 +313,5 @@ def test_published_models_take_two_seconds_at_most(capsys, name):
         # Zeros that are skipped aside, nothing is faster than the array.
         assert 0 < entry["utilization"] <= 1
         if entry["fits"]:
+            assert entry["configuration"] == "config"
             assert entry["config"] == asdict(BOARDS[board].config)

@@ -129,8 +129,9 @@ module weft_bench;
 endmodule
 """
 
-#: What a trace looks at in the core's Verilog.
-TRACED = (r"\weft_core.decoder  decoder (", r"output \begin ;", "input done;")
+#: What a trace looks at in the core's Verilog. The decoder's own port for `begin` has the name of
+#: whatever signal is the same; the core's signal between the decoder and the sequencer keeps it.
+TRACED = (r"\weft_core.decoder  decoder (", r"wire \begin ;", "input done;")
 
 #: `weft.sim.trace` says what the words are.
 _TRACE = """
@@ -138,7 +139,7 @@ _TRACE = """
   initial trace_file = $fopen("trace.bin", "wb");
 
   always @(posedge clk) begin
-    if (core.decoder.\\begin ) $fwrite(trace_file, "%u", {1'b0, cycles[30:0]});
+    if (core.\\begin ) $fwrite(trace_file, "%u", {1'b0, cycles[30:0]});
     if (core.decoder.done) $fwrite(trace_file, "%u", {1'b1, cycles[30:0]});
   end
 endmodule

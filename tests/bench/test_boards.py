@@ -54,6 +54,15 @@ def test_cells_are_as_recorded(name, bench):
     made = hardware.synthesize()
     for count in ("lut4", "multipliers", "block_rams", "spram"):
         assert made[count] == pytest.approx(recorded["synthesis"][count], rel=CLOSE), AGAIN
+    assert_places(BOARDS[name], hardware.folder / "top.json")
+
+
+def assert_places(board, netlist):
+    """Every cell that the board wants in a place is there, and has it."""
+    wanted = board.floorplan(board.config) if board.floorplan else {}
+    cells = json.loads(netlist.read_text())["modules"]["top"]["cells"].values()
+    placed = [cell["attributes"]["BEL"] for cell in cells if "BEL" in cell["attributes"]]
+    assert sorted(placed) == sorted(wanted.values())
 
 
 def test_a_model_that_does_not_fit_says_why(bench):

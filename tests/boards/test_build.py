@@ -1,12 +1,13 @@
 import dataclasses
 import json
+import signal
 import sys
 import zlib
 
 import pytest
 import standin
 
-from weft.boards.build import _Build, build
+from weft.boards.build import Build, build
 from weft.boards.clock import ecp5_pll, ice40_pll
 from weft.boards.flash import flash, flash_command
 from weft.boards.registry import BOARDS, find_board
@@ -77,6 +78,39 @@ def test_a_failing_tool_shows_its_last_words(tmp_path):
     )
 
 
+#: Dies of the signal of its first argument, and leaves a file that the next time lives by.
+DIES_ONCE = """
+import os, pathlib, sys
+again = pathlib.Path("again")
+if not again.exists():
+    again.touch()
+    print("ERROR: dying", flush=True)
+    os.kill(os.getpid(), int(sys.argv[1]))
+print("done")
+"""
+
+
+def test_a_tool_killed_by_a_bus_error_runs_again(tmp_path):
+    log = tmp_path / "tool.log"
+    command = [sys.executable, "-c", DIES_ONCE, str(int(signal.SIGBUS))]
+    run_tool(command, directory=tmp_path, log=log)
+    assert log.read_text() == "done\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_tool_killed_otherwise_does_not(tmp_path, number):
+    command = [sys.executable, "-c", DIES_ONCE, str(int(number))]
+    with pytest.raises(ToolError, match=f"stopped with status -{int(number)} and said:"):
+        run_tool(command, directory=tmp_path, log=tmp_path / "tool.log")
+
+
+def test_a_tool_runs_twice_at_the_most(tmp_path):
+    code = "import os, signal; open('runs', 'a').write('x'); os.kill(os.getpid(), signal.SIGBUS)"
+    with pytest.raises(ToolError, match=f"stopped with status -{int(signal.SIGBUS)} without a"):
+        run_tool([sys.executable, "-c", code], directory=tmp_path, log=tmp_path / "tool.log")
+    assert (tmp_path / "runs").read_text() == "xx"
+
+
 @pytest.mark.parametrize(
     ("log", "message"),
     [
@@ -95,7 +129,7 @@ def test_a_failing_tool_shows_its_last_words(tmp_path):
 )
 def test_too_large(tmp_path, log, message):
     board = BOARDS["icebreaker"]
-    job = _Build(board.config, board, tmp_path)
+    job = Build(board.config, board, tmp_path)
     assert str(job._too_large(log)) == message
 
 
@@ -161,6 +195,6 @@ def test_large_memories_are_loaded_over_the_link(tmp_path):
     assert [board.keeps(config) for config in board.configs] == [True, False]
     for config in board.configs:
         made = dataclasses.replace(standin.program(1), config=config)
-        job = _Build(made, board, tmp_path)
+        job = Build(made, board, tmp_path)
         assert (job.program is not None) == board.keeps(config)
     assert Target(board, board.large).clock == Target(board, board.config).clock

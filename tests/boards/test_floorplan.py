@@ -3,7 +3,10 @@
 import json
 import re
 
+import pytest
+
 from weft.boards.floorplan import constrain, floorplan
+from weft.boards.registry import BOARDS
 from weft.hw.config import Config
 
 CONFIG = Config(rows=16, columns=8, lanes=8, weight_depth=2048, table_multipliers=4)
@@ -48,8 +51,16 @@ def test_rows_follow_one_another():
         last = here
 
 
-def test_other_arrays_are_left_to_nextpnr():
-    assert floorplan(Config(rows=8, columns=8)) == {}
+@pytest.mark.parametrize("shape", [(8, 8, 8), (16, 16, 8), (16, 8, 4), (16, 8, 2)])
+def test_other_arrays_are_left_to_nextpnr(shape):
+    rows, columns, lanes = shape
+    assert floorplan(Config(rows=rows, columns=columns, lanes=lanes)) == {}
+
+
+def test_the_board_s_array_has_places():
+    """That the netlist has these cells, tests/bench/test_boards.py says, once it is synthesised."""
+    board = BOARDS["ulx3s-85f"]
+    assert len(board.floorplan(board.config)) == 252
 
 
 def test_places_are_attributes_of_the_cells():

@@ -121,7 +121,7 @@ def compile_for_board(network: Network, board: Board) -> Program:
         With everything that is too small on its largest, or cannot run on any board.
     """
     try:
-        return _compile_for(network, board)
+        return compile_for_configs(network, board)
     except UnsupportedError as error:
         if problems_of(network):
             raise
@@ -134,7 +134,14 @@ def with_remedies(problems: Sequence[Problem], others: list[str]) -> list[Proble
     return [replace(problem, remedy=_remedy(problem, others)) for problem in problems]
 
 
-def _compile_for(network: Network, board: Board) -> Program:
+def compile_for_configs(network: Network, board: Board) -> Program:
+    """Compile for the first configuration of a board that will do.
+
+    Raises
+    ------
+    UnsupportedError
+        With what is too small on its largest.
+    """
     *small, largest = board.configs
     for config in small:
         with contextlib.suppress(UnsupportedError):
@@ -152,7 +159,7 @@ def _remedy(problem: Problem, others: list[str]) -> str:
 
 def _fits(network: Network, board: Board) -> bool:
     try:
-        _compile_for(network, board)
+        compile_for_configs(network, board)
     except UnsupportedError:
         return False
     return True

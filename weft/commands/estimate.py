@@ -11,9 +11,9 @@ from weft.boards.board import Board
 from weft.boards.capacity import misfits
 from weft.boards.fmax import Fmax, estimate_fmax
 from weft.boards.registry import BOARDS, find_board
-from weft.commands.compile import compile_for_array, with_remedies
+from weft.commands.compile import compile_for_array, compile_for_configs, with_remedies
 from weft.commands.estimate_show import show_estimates
-from weft.compiler.compile import compile_network, macs, problems_of
+from weft.compiler.compile import macs, problems_of
 from weft.compiler.network import Network
 from weft.compiler.program import Program
 from weft.compiler.roofline import LayerTime, layer_times
@@ -31,8 +31,8 @@ class Estimate:
     ----------
     board : Board
     config : Config or None
-        What the figures are of: the board's own where the model fits it, else the same array
-        with memories and parts for the model. None where no memories would do.
+        What the figures are of: the first of the board's own that the model fits, else the
+        array of its first with memories and parts for the model. None where no memories would do.
     asked : bool
         The array is not the board's own but one that was asked for.
     reasons : tuple of Problem
@@ -61,6 +61,11 @@ class Estimate:
         return not self.reasons
 
     @property
+    def configuration(self) -> str | None:
+        """Which of the board's own configurations it is: ``"config"``, ``"large"`` or none."""
+        return None if self.config is None else self.board.name_of(self.config)
+
+    @property
     def cycles(self) -> int | None:
         """Cycles of one inference."""
         return sum(layer.cycles for layer in self.layers) if self.layers else None
@@ -86,7 +91,8 @@ class Estimate:
             "board": board.name,
             "config": None if config is None else asdict(config),
             "config_digest": None if config is None else config.digest,
-            "own_config": config == board.config,
+            "configuration": self.configuration,
+            "own_config": self.configuration is not None,
             "fits": self.fits,
             "reasons": [asdict(reason) for reason in self.reasons],
             "cycles": self.cycles,
@@ -158,7 +164,8 @@ def estimate(
     model : Path
         A quantised ONNX or TFLite model.
     boards : sequence of str, optional
-        Names; all boards by default.
+        Names; all boards by default. Of a board's configurations the one that `compile_model`
+        takes.
     arrays : sequence of Config or (rows, columns), optional
         Instead of each board's own configuration, with memories to fit.
     rounding : str, optional
@@ -184,16 +191,14 @@ def estimate(
 
 
 def _with_own(network: Network, chosen: Sequence[str]) -> list[Estimate]:
-    """On each board's configuration, or the same array with all that is missing."""
-    tried = {name: _try(network, BOARDS[name].config) for name in chosen}
+    """On what each board's own configurations make of it, or an array with all that is missing."""
+    tried = {name: _try(network, BOARDS[name]) for name in chosen}
     if any(isinstance(outcome, UnsupportedError) for outcome in tried.values()):
         problems = problems_of(network)
         if problems:
             raise UnsupportedError(network.name, problems)
         # Where it fits is what the remedies say.
-        tried |= {
-            name: _try(network, board.config) for name, board in BOARDS.items() if name not in tried
-        }
+        tried |= {name: _try(network, board) for name, board in BOARDS.items() if name not in tried}
     return [_of_outcome(network, name, tried) for name in chosen]
 
 
@@ -214,9 +219,9 @@ def _of_outcome(
     return _estimate(network, board, program, reasons)
 
 
-def _try(network: Network, config: Config) -> Program | UnsupportedError:
+def _try(network: Network, board: Board) -> Program | UnsupportedError:
     try:
-        return compile_network(network, config)
+        return compile_for_configs(network, board)
     except UnsupportedError as error:
         return error
 

@@ -29,7 +29,7 @@ LEGEND = (
     "Cycles that each resource needs at the least; the largest is the bound. array: useful MACs "
     "by multipliers; pairs: the elementwise unit; lanes: results by requantize lanes; reads: one "
     "activation word a cycle, more than the array's where words are partly empty; start: "
-    "fetching instructions and waiting for results."
+    "fetching instructions, waiting for results and copies, stalls of a single-ported memory."
 )
 
 
@@ -101,6 +101,12 @@ def _notes(estimates: Sequence[Estimate]) -> Iterable[str]:
             "Where it does not fit, the figures are those of the board's array with memories as "
             "deep, and parts as many, as the model needs."
         )
+    for e in estimates:
+        if e.configuration == "large":
+            yield (
+                f"On {e.board.name} its configuration for large networks (large) alone has room; "
+                "weft compile takes that, too."
+            )
     families = {estimate.board.family: estimate.board for estimate in estimates}
     luts = " and ".join(f"{MARGIN[family]:.0%} on {family}" for family in families)
     text = f"Cycles and block RAMs are exact. LUTs, of the core without its link, within {luts}"
