@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import tty
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +25,24 @@ CYCLES_PER_BIT = 4
 _FLASHING = 120.0
 
 
+@dataclass(frozen=True)
+class Noise:
+    """A bad line, in both directions.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed and bytes give the same noise.
+    damaged, lost, doubled : int
+        Of a million bytes so many have a wrong bit, do not arrive, or arrive twice.
+    """
+
+    seed: int = 0
+    damaged: int = 0
+    lost: int = 0
+    doubled: int = 0
+
+
 class SimulatedBoard:
     """The top level of a board, link included, in Verilator; a context manager.
 
@@ -35,6 +54,7 @@ class SimulatedBoard:
     config : Config
     program : Program or None
         What is in the memories after every reset.
+    noise : Noise
 
     Attributes
     ----------
@@ -47,19 +67,21 @@ class SimulatedBoard:
         If Verilator is missing or the board cannot be built or started.
     """
 
-    def __init__(self, config: Config, program: Program | None = None):
+    def __init__(
+        self, config: Config, program: Program | None = None, *, noise: Noise | None = None
+    ):
         if program is not None and program.config.digest != config.digest:
             raise ValueError("the program is for another configuration")
         self._folder = Path(tempfile.mkdtemp(prefix="weft-board-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._ends: list[int] = []
         try:
-            self._start(config, program)
+            self._start(config, program, noise or Noise())
         except BaseException:
             self.close()
             raise
 
-    def _start(self, config: Config, program: Program | None) -> None:
+    def _start(self, config: Config, program: Program | None, noise: Noise) -> None:
         from weft.sim.line.sources import IMAGES_FILE  # noqa: PLC0415
 
         binary = board_executable(config)
@@ -69,10 +91,10 @@ class SimulatedBoard:
         self._ends = [master, slave]
         tty.setraw(slave)
         self.port = os.ttyname(slave)
-        patience = 4 * link_timeout_cycles()
+        numbers = (master, CYCLES_PER_BIT, 4 * link_timeout_cycles(), *astuple(noise))
         self._log = (self._folder / "board.log").open("wb")
         self._process = subprocess.Popen(
-            [binary, str(master), str(CYCLES_PER_BIT), str(patience)],
+            [binary, *map(str, numbers)],
             cwd=self._folder, pass_fds=[master], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self._log,
         )  # fmt: skip

@@ -20,7 +20,11 @@ _OPTIONS = (
 
 
 def executable(board: str, core: str) -> Path:
-    """The executable: its arguments are a file descriptor, cycles per bit, and its patience.
+    """The executable.
+
+    Its arguments are a file descriptor, the cycles per bit, those of silence after which time
+    stands still, and of the line's noise a seed and of how many bytes in a million a bit is
+    damaged, that are lost, and that come twice.
 
     Parameters
     ----------

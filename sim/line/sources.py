@@ -96,9 +96,35 @@ void reset() {
   do cycle(); while (!board->ready);
 }
 
+// What a bad cable does, of so many bytes in a million: damages one bit, loses a byte, doubles it.
+struct Noise {
+  unsigned long long state;
+  unsigned damaged, lost, doubled;
+
+  unsigned next(unsigned below) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return static_cast<unsigned>((state >> 20) % below);
+  }
+
+  // The bytes that come of one; how many.
+  int pass(unsigned char byte, unsigned char* out) {
+    out[0] = out[1] = byte;
+    if (damaged + lost + doubled == 0) return 1;
+    const unsigned chance = next(1000000);
+    if (chance < damaged) out[0] ^= 1u << next(8);
+    if (chance < damaged) return 1;
+    if (chance < damaged + lost) return 0;
+    return chance < damaged + lost + doubled ? 2 : 1;
+  }
+};
+
+Noise noise;
+
 // Bytes of the host, a bit every `divisor` cycles.
 struct ToBoard {
-  unsigned char bytes[4096];
+  unsigned char bytes[4096], line[2 * 4096];
   int count = 0, next = 0;
   unsigned bits = 0;
   int left = 0, timer = 0;
@@ -114,13 +140,14 @@ struct ToBoard {
       if (next == count) {
         ssize_t got = read(file, bytes, sizeof bytes);
         next = 0;
-        count = got > 0 ? static_cast<int>(got) : 0;
+        count = 0;
+        for (ssize_t n = 0; n < got; ++n) count += noise.pass(bytes[n], line + count);
         if (count == 0) {
           timer = 100;  // asking costs a thousand times a cycle
           return;
         }
       }
-      bits = 0x200u | (bytes[next++] << 1);
+      bits = 0x200u | (line[next++] << 1);
       left = 10;
     }
     board->rx = bits & 1;
@@ -155,8 +182,9 @@ struct FromBoard {
     if (left > 0) {
       value = (value >> 1) | (board->tx ? 0x80u : 0u);
     } else if (board->tx) {
-      unsigned char byte = static_cast<unsigned char>(value);
-      if (write(file, &byte, 1) != 1) std::fputs("a byte is lost: nobody reads\n", stderr);
+      unsigned char bytes[2];
+      const int count = noise.pass(static_cast<unsigned char>(value), bytes);
+      if (write(file, bytes, count) != count) std::fputs("a byte is lost: nobody reads\n", stderr);
     }
   }
 };
@@ -164,10 +192,13 @@ struct FromBoard {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
+  if (argc != 8) return 2;
   const int line = std::atoi(argv[1]);
   divisor = std::atoi(argv[2]);
   const long patience = std::atol(argv[3]);
+  const auto number = [&](int n) { return static_cast<unsigned>(std::atol(argv[n])); };
+  // A generator of this kind stays at 0 once it is there.
+  noise = {2ull * number(4) + 1, number(5), number(6), number(7)};
   signal(SIGPIPE, SIG_IGN);
   fcntl(line, F_SETFL, fcntl(line, F_GETFL) | O_NONBLOCK);
   fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
