@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,6 +23,7 @@ from weft.boards.protocol import (
     Header,
 )
 from weft.hw.config import Space
+from weft.hw.delay import delay
 from weft.hw.ports import LoadWord
 
 #: States of the link, the first at the start.
@@ -58,6 +59,9 @@ class Link(wiring.Component):
         16 hexadecimal digits.
     program_digest : str or None
         Of the program in the memories' initial contents; None where there is none.
+    flashed : (Value, Value) or None
+        Instead of it where that is known after reset only: whether there is a program (once it
+        is high), and its digest in 64 bits.
     timeout : int
         Cycles of silence after which an unfinished request is forgotten, rounded up to
         a power of two.
@@ -72,11 +76,19 @@ class Link(wiring.Component):
         Toggles with every reply.
     """
 
-    def __init__(self, *, config_digest: str, program_digest: str | None = None, timeout: int):
+    def __init__(
+        self,
+        *,
+        config_digest: str,
+        program_digest: str | None = None,
+        flashed: tuple[Value, Value] | None = None,
+        timeout: int,
+    ):
         self._config = _digest_bytes("config_digest", config_digest)
         self._program = None
         if program_digest is not None:
             self._program = _digest_bytes("program_digest", program_digest)
+        self._flashed = flashed
         if not isinstance(timeout, int) or timeout <= 0:
             raise ValueError(f"timeout must be a positive integer, not {timeout!r}")
         self._timeout = timeout
@@ -143,6 +155,10 @@ class Link(wiring.Component):
         self._store(m)
         self._reply(m)
         self._forget(m)
+        if self._flashed is not None:
+            found, digest = self._flashed
+            with m.If(found & ~delay(m, found, 1, name="found")):
+                m.d.sync += [self.loaded.eq(1), self.digest.eq(digest)]
         return m
 
     def _look(self, m: Module) -> None:

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.boards.board import Board
 from weft.boards.clock import ClockGenerator, make_pll
+from weft.boards.flashed_core import FlashedCore
 from weft.boards.link import Link
 from weft.boards.uart import Receiver, Transmitter
 from weft.hw.config import Config, Space
@@ -35,7 +36,8 @@ class System(wiring.Component):
     program_digest : str or None
         Of those images.
     core : wiring.Component or None
-        Instead of a core of this configuration, with the same ports.
+        Instead of a core of this configuration, with the same ports; a `FlashedCore` says itself
+        which program it has.
 
     Members
     -------
@@ -62,9 +64,11 @@ class System(wiring.Component):
 
             core = Core(config) if images is None else Core(config, images=images)
         self.core = core
+        flashed = (core.flashed, core.digest) if isinstance(core, FlashedCore) else None
         self.link = Link(
             config_digest=config.digest,
             program_digest=program_digest,
+            flashed=flashed,
             timeout=int(LINK_TIMEOUT_SECONDS * clock),
         )
         self.receiver = Receiver(clock=clock, baud=baud)

@@ -23,8 +23,8 @@ from weft.sim.golden import RunResult
 from weft.sim.layers import cut
 
 COMMANDS = [
-    "build", "check", "compile", "demo", "estimate", "flash", "profile", "quantize", "run",
-    "simulate", "validate", "verify",
+    "board-sim", "build", "check", "compile", "demo", "estimate", "flash", "profile", "quantize",
+    "run", "simulate", "validate", "verify",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weft.errors import InputError, Problem, RefusedError, UnsupportedError, WeftError
 
 if TYPE_CHECKING:
+    from weft.commands.board_sim import board_sim
     from weft.commands.build import build
     from weft.commands.check import check
     from weft.commands.compile import compile_model
@@ -31,6 +32,7 @@ __all__ = [
     "RefusedError",
     "UnsupportedError",
     "WeftError",
+    "board_sim",
     "build",
     "check",
     "compile_model",
@@ -45,6 +47,7 @@ __all__ = [
 ]
 
 _COMMANDS = {
+    "board_sim": "board_sim",
     "build": "build",
     "check": "check",
     "compile_model": "compile",

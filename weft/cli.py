@@ -423,7 +423,7 @@ def flash(*, folder: Path, sram: bool, dry_run: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("folder", type=PATH, metavar="DIR")
-@click.option("--port", required=True, help="The board's serial port.")
+@click.option("--port", required=True, help="The board's serial port, or sim for a simulated one.")
 @inputs_option
 @output_option
 @json_option
@@ -432,6 +432,23 @@ def run(*, folder: Path, port: str, inputs: Path, output: Path, as_json: bool) -
     from weft.commands.run import run
 
     finish(run(folder, inputs, output, port=port), as_json)
+
+
+@cli.command("board-sim")
+@click.argument("folder", type=PATH, metavar="DIR")
+@json_option
+def board_sim(*, folder: Path, as_json: bool) -> None:
+    """Simulate a board that is flashed with DIR, behind a pseudo-terminal, until Ctrl-C.
+
+    The same link, UART and core as on the board, in Verilator; any program that opens serial
+    ports can talk to it.
+    """
+    from weft.commands.board_sim import board_sim
+
+    with board_sim(folder) as (board, simulated):
+        finish(simulated, as_json)
+        sys.stdout.flush()
+        board.wait()
 
 
 def _readable(message: str) -> str:

@@ -177,7 +177,7 @@ def _write_plan(
     with (folder / harness.LOAD_FILE).open("wb") as loads:
         for job in jobs:
             for words in (job.load, *job.input):
-                loads.write(_load_bytes(words))
+                loads.write(load_bytes(words))
     with (folder / harness.READ_FILE).open("wb") as reads:
         for job in jobs:
             reads.write(job.addresses.astype(">u4").tobytes() * job.samples)
@@ -202,7 +202,7 @@ def _write_plan(
         np.save(folder / "mask.npy", np.concatenate([pair[1] for pair in pairs]))
 
 
-def _load_bytes(words: np.ndarray) -> bytes:
+def load_bytes(words: np.ndarray) -> bytes:
     """What the harness reads for each word: its payload as 64 bits, big end first."""
     payload = words["data"].astype(np.uint64)
     payload |= words["address"].astype(np.uint64) << np.uint64(32)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from weft.boards.driver import Device
+from weft.commands.board_sim import open_device
 from weft.compiler.edges import decode_outputs, encode_inputs
 from weft.console import say, step
 from weft.models import read_program, read_samples, write_samples
@@ -49,11 +49,11 @@ def run(folder: Path, inputs: Path, output: Path, *, port: str) -> Ran:
     inputs, output : Path
         .npz files with `inputs` to read and `outputs` to write.
     port : str
-        The board's serial port.
+        The board's serial port; ``"sim"`` is a simulated board that is started for it.
     """
     program = read_program(folder)
     codes = encode_inputs(program.network, read_samples(inputs, program.network))
-    with step(f"running on {port}") as running, Device(port) as device:
+    with open_device(port, folder) as device, step(f"running on {port}") as running:
         result = device.run(
             program, codes, progress=lambda what, done, total: running.progress(done, total)
         )

@@ -1,0 +1,66 @@
+"""The core as a module that is written elsewhere, with its memories filled: for simulation."""
+
+from __future__ import annotations
+
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from weft.hw.ports import LoadWord
+
+
+class FlashedCore(wiring.Component):
+    """In a core's place (`weft.boards.target.System`); its ports are those of `weft.hw.core`.
+
+    Parameters
+    ----------
+    module : str
+        Name of the Verilog module.
+
+    Members
+    -------
+    digest : Out(64), flashed : Out(1)
+        The program in its memories, first byte lowest, and whether there is one.
+    ready : Out(1)
+        The memories are filled.
+    """
+
+    def __init__(self, module: str):
+        self._module = module
+        super().__init__(
+            {
+                "load": In(stream.Signature(LoadWord)),
+                "read": In(stream.Signature(unsigned(24))),
+                "data": Out(stream.Signature(unsigned(32))),
+                "start": In(1),
+                "busy": Out(1),
+                "cycles": Out(32),
+                "digest": Out(64),
+                "flashed": Out(1),
+                "ready": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.core = Instance(
+            self._module,
+            i_clk=ClockSignal(),
+            i_rst=ResetSignal(),
+            i_load__payload=self.load.payload,
+            i_load__valid=self.load.valid,
+            o_load__ready=self.load.ready,
+            i_read__payload=self.read.payload,
+            i_read__valid=self.read.valid,
+            o_read__ready=self.read.ready,
+            o_data__payload=self.data.payload,
+            o_data__valid=self.data.valid,
+            i_data__ready=self.data.ready,
+            i_start=self.start,
+            o_busy=self.busy,
+            o_cycles=self.cycles,
+            o_digest=self.digest,
+            o_flashed=self.flashed,
+            o_ready=self.ready,
+        )
+        return m

@@ -1,0 +1,85 @@
+"""``weft board-sim``: a board in the simulator, for programs that talk to boards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from weft.boards.driver import Device
+from weft.console import say, step
+from weft.models import read_program
+from weft.simulated_board import SimulatedBoard
+
+#: Instead of a serial port: a simulated board of the command's own.
+SIMULATED = "sim"
+
+#: Seconds in which a simulated board answers, and computes, on a machine that does other things.
+_ANSWER, _INFERENCE = 30.0, 3600.0
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A simulated board that is running.
+
+    Parameters
+    ----------
+    port : str
+        The pseudo-terminal on which it answers.
+    folder : str
+    config_digest, program_digest : str
+    """
+
+    port: str
+    folder: str
+    config_digest: str
+    program_digest: str
+
+    holds = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``json.dumps``."""
+        return asdict(self)
+
+    def show(self) -> None:
+        """Print it for a person."""
+        say(f"a simulated board is on {self.port}, with program {self.program_digest}")
+        say(f"weft run {self.folder} --port {self.port} --inputs X.npz -o Y.npz")
+        say("Ctrl-C switches it off")
+
+
+@contextmanager
+def board_sim(folder: Path) -> Iterator[tuple[SimulatedBoard, Simulated]]:
+    """A simulated board with what the bitstream of a compiled folder would give it.
+
+    Parameters
+    ----------
+    folder : Path
+        What `compile_model` wrote.
+
+    Yields
+    ------
+    The board, and what it is.
+    """
+    program = read_program(folder)
+    with step("building the simulated board"):
+        board = SimulatedBoard(program.config, program)
+    with board:
+        digests = (program.config.digest, program.digest)
+        yield board, Simulated(board.port, str(folder), *digests)
+
+
+@contextmanager
+def open_device(port: str, folder: Path) -> Iterator[Device]:
+    """The board on a serial port; `SIMULATED` is one that lives as long as it is used."""
+    if port != SIMULATED:
+        with Device(port) as device:
+            yield device
+        return
+    with (
+        board_sim(folder) as (board, _),
+        Device(board.port, timeout=_ANSWER, limit=_INFERENCE) as device,
+    ):
+        yield device
