@@ -3,7 +3,8 @@
 `weft.hw.window` takes a kernel's image rows at once, in a span of rows each. Here they come one
 after the other: for every pixel the image rows enter in turns, and the accumulators add them up.
 A row of cells takes the activation that is some pixels behind, and so as many times `interleave`
-steps. All steps are numbered, and what a row takes lies in a bank of its own, at the step's number.
+steps. What is far behind lies in a bank, one for each row: steps are numbered, and that is where
+they lie.
 """
 
 from __future__ import annotations
@@ -57,14 +58,15 @@ class Interleave(wiring.Component):
         width = 8 * self.config.lanes
         behind = [apart * (span - 1 - row) for row in range(span)]
         # More numbers than the furthest row is behind: it is not overwritten before it is read.
-        coming = Signal((behind[0]).bit_length())
+        coming = Signal(behind[0].bit_length())
         with m.If(self.soon):
             m.d.sync += coming.eq(coming + 1)
         number = delay(m, coming, Bank.latency, name="number")
         for row, steps in enumerate(behind):
             if steps == 0:
                 here: Value = delay(m, self.entry, row, name=f"row_{row}")
-            elif steps + row <= Bank.latency:
+            elif steps == apart:
+                # So few that a block RAM would be wasted, and hardly be quick enough.
                 here = self._registers(m, row, steps)
             else:
                 bank = Bank(width=width, depth=1 << len(coming), relaxed=True)
@@ -80,7 +82,7 @@ class Interleave(wiring.Component):
         return m
 
     def _registers(self, m: Module, row: int, steps: int) -> Value:
-        """What entered so few steps ago that no bank could show it yet."""
+        """What entered some steps ago."""
         above: Value = self.entry
         for step in range(steps):
             following = Signal.like(self.entry, name=f"before_{step + 1}", reset_less=True)
