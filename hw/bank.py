@@ -47,9 +47,7 @@ class Bank(wiring.Component):
 
     latency = 2
 
-    def __init__(
-        self, *, width: int, depth: int, init: Iterable[int] = (), relaxed: bool = False
-    ):
+    def __init__(self, *, width: int, depth: int, init: Iterable[int] = (), relaxed: bool = False):
         self.width = width
         self.depth = depth
         self.init = list(init)
@@ -75,9 +73,7 @@ class Bank(wiring.Component):
         device = getattr(platform, "device", "")
         early = self.relaxed and device.startswith("iCE40")
         address = delay(m, self.read_address, 1 if early else 0, name="address")
-        inside = [
-            _in_part(address, first, size) for first, size in zip(firsts, sizes, strict=True)
-        ]
+        inside = [_in_part(address, first, size) for first, size in zip(firsts, sizes, strict=True)]
         if device.startswith("LFE5"):
             # Each block has an output register of its own.
             rows = [self._block_ram(m, *part) for part in zip(firsts, sizes, strict=True)]

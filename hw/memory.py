@@ -22,7 +22,6 @@ from weft.hw.isa import bits
 from weft.hw.requantize_multiplier import SHIFT_BITS
 from weft.hw.single_port import SinglePort
 
-
 #: Rows of an array that are near each other: what is loaded needs no registers between them.
 NEAR_ROWS = 4
 
