@@ -38,6 +38,8 @@ BOARD = Board(
         parameter_depth=512,
         program_depth=16384,
         tables=2,
+        window=1,
+        interleave=3,
         copies=1,
         single_port=1,
     ),

@@ -90,7 +90,7 @@ class Array(wiring.Component):
     window, clear, last, valid, entry : In
         The second path (`Window` or `Interleave`), where the configuration has it: `window` is
         constant while sums are on their way, `valid` and `entry` come with `word`, one lane per
-        column.
+        column. `Interleave` has `soon` besides, `Bank.latency` cycles before `valid`.
     sums : Out
         `columns` sums of `sum_bits`; those of group g are ``latency + g`` cycles behind the word.
     """
@@ -111,6 +111,8 @@ class Array(wiring.Component):
                 "valid": In(1),
                 "entry": In(8 * config.columns),
             }
+        if config.interleave:
+            ports |= {"soon": In(1)}
         super().__init__(ports)
 
     @property
@@ -166,4 +168,6 @@ class Array(wiring.Component):
             window.valid.eq(delay(m, self.valid, group, name=f"window_valid_{group}")),
             window.entry.eq(delay(m, entry, group, name=f"entry_{group}")),
         ]
+        if self.config.interleave:
+            m.d.comb += window.soon.eq(delay(m, self.soon, group, name=f"window_soon_{group}"))
         return window

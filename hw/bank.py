@@ -32,6 +32,10 @@ class Bank(wiring.Component):
     width, depth : int
     init : iterable of int
         Contents at power-up, zeros where it is short.
+    relaxed : bool
+        A row that is written in the cycle after it was read may return anything, too. Where block
+        RAMs have no second register behind them, as those of an iCE40, the address then gets it,
+        which has fewer bits than a row, and which other banks may share.
 
     Members
     -------
@@ -43,10 +47,11 @@ class Bank(wiring.Component):
 
     latency = 2
 
-    def __init__(self, *, width: int, depth: int, init: Iterable[int] = ()):
+    def __init__(self, *, width: int, depth: int, init: Iterable[int] = (), relaxed: bool = False):
         self.width = width
         self.depth = depth
         self.init = list(init)
+        self.relaxed = relaxed
         super().__init__(
             {
                 "write_enable": In(1),
@@ -65,27 +70,36 @@ class Bank(wiring.Component):
         # Amaranth's simulator is quicker with one memory.
         sizes = [self.depth] if platform is None else powers_of_two(self.depth)
         firsts = [sum(sizes[:part]) for part in range(len(sizes))]
-        inside = [
-            _in_part(self.read_address, first, size)
-            for first, size in zip(firsts, sizes, strict=True)
-        ]
-        if getattr(platform, "device", "").startswith("LFE5"):
+        device = getattr(platform, "device", "")
+        early = self.relaxed and device.startswith("iCE40")
+        address = delay(m, self.read_address, 1 if early else 0, name="address")
+        inside = [_in_part(address, first, size) for first, size in zip(firsts, sizes, strict=True)]
+        if device.startswith("LFE5"):
             # Each block has an output register of its own.
             rows = [self._block_ram(m, *part) for part in zip(firsts, sizes, strict=True)]
             chosen = [delay(m, here, 2, name=f"chosen_{n}") for n, here in enumerate(inside)]
             m.d.comb += self.read_data.eq(_chosen(rows, chosen))
             return m
-        rows = [self._memory(m, *part) for part in zip(firsts, sizes, strict=True)]
+        rows = [self._memory(m, *part, address) for part in zip(firsts, sizes, strict=True)]
         chosen = [delay(m, here, 1, name=f"chosen_{n}") for n, here in enumerate(inside)]
-        # The output register of a block RAM has no use for a reset.
-        output = Signal(self.width, reset_less=True)
-        m.d.sync += output.eq(_chosen(rows, chosen))
-        m.d.comb += self.read_data.eq(output)
+        row = _chosen(rows, chosen)
+        if not early:
+            # The output register of a block RAM has no use for a reset.
+            output = Signal(self.width, reset_less=True)
+            m.d.sync += output.eq(row)
+            row = output
+        m.d.comb += self.read_data.eq(row)
         return m
 
-    def _memory(self, m: Module, first: int, size: int) -> Value:
+    def _memory(self, m: Module, first: int, size: int, address: Value) -> Value:
         """A part that synthesis makes block RAMs of: a row, a cycle after its address."""
-        ram = memory.Memory(shape=self.width, depth=size, init=self.init[first : first + size])
+        ram = memory.Memory(
+            shape=self.width,
+            depth=size,
+            init=self.init[first : first + size],
+            # However small, it is not made of flip-flops.
+            attrs={"ram_style": "block"},
+        )
         m.submodules[f"memory_{first}" if first else "memory"] = ram
         write = ram.write_port()
         read = ram.read_port()
@@ -93,7 +107,7 @@ class Bank(wiring.Component):
             write.en.eq(self.write_enable & _in_part(self.write_address, first, size)),
             write.addr.eq(self.write_address),
             write.data.eq(self.write_data),
-            read.addr.eq(self.read_address),
+            read.addr.eq(address),
         ]
         return read.data
 

@@ -23,7 +23,7 @@ class Copier(wiring.Component):
     Members
     -------
     fields : In
-        The instruction, with `begin`.
+        The instruction, with `begin`; `copy_words` a cycle earlier, too.
     begin : In(1)
         An instruction begins: start its copy, if it has one.
     blocked : In(1)
@@ -75,7 +75,10 @@ class Copier(wiring.Component):
             m.d.sync += index.eq(index + 1)
             with m.If(index == last_index):
                 m.d.sync += [index.eq(0), row.eq(row + 1)]
-        with m.If(self.begin & (self.fields.copy_words != 0)):
+        # A comparison of many bits, before anyone waits for it.
+        wanted = Signal()
+        m.d.sync += wanted.eq(self.fields.copy_words != 0)
+        with m.If(self.begin & wanted):
             m.d.sync += [
                 self.read_address.eq(self.fields.copy_source),
                 left.eq(self.fields.copy_words),

@@ -22,7 +22,7 @@ from weft.hw.copier import Copier
 from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
-from weft.hw.gather import Gather
+from weft.hw.gather import Ahead, Gather
 from weft.hw.isa import Elementwise as Operation
 from weft.hw.latency import SEQUENCE, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
@@ -167,6 +167,10 @@ class Core(wiring.Component):
                 array.last.eq(last),
                 array.valid.eq(delay(m, sequencer.action.valid, until_word, name="window_valid")),
             ]
+            if config.interleave:
+                early = until_word - Bank.latency
+                soon = delay(m, sequencer.action.valid, early, name="window_soon")
+                m.d.comb += array.soon.eq(soon)
 
     def _connect_accumulators(self, m: Module) -> Value:
         """Totals of all columns; those of a group come a cycle after the group before it."""
@@ -223,12 +227,15 @@ class Core(wiring.Component):
             m.d.comb += [tables.codes.eq(results), tables.select.eq(fields.table)]
             results = tables.results
         until_store = latency["requantize"] + latency["table"]
+        # A single port asks for a group before its codes are there.
+        early = Ahead.latency + SEQUENCE - 1 if config.single_port else 0
+        ahead = delay(m, group, until_store - early, name="group_ahead")
         m.d.comb += [
-            store.group.eq(delay(m, group, until_store, name="group")),
+            store.group.eq(delay(m, ahead, early, name="group")),
             store.codes.eq(results),
         ]
         if config.single_port:
-            self._connect_single_port(m)
+            self._connect_single_port(m, ahead)
             return
         m.d.comb += [
             activation.store_enable.eq(store.enable),
@@ -237,17 +244,22 @@ class Core(wiring.Component):
             activation.store_data.eq(store.data),
         ]
 
-    def _connect_single_port(self, m: Module) -> None:
+    def _connect_single_port(self, m: Module, ahead: Value) -> None:
         """Results to an activation memory that is either written or read."""
         store, activation = m.submodules.store, m.submodules.activation
+        m.submodules.ahead = soon = Ahead(self.config)
         m.submodules.gather = gather = Gather(self.config)
+        m.d.comb += [
+            soon.fields.eq(store.fields),
+            soon.begin.eq(store.begin),
+            soon.group.eq(ahead),
+            # A step that would read in the cycle of a write is not issued.
+            m.submodules.sequencer.hold.eq(soon.soon),
+        ]
         for name in ("enable", "last", "address", "lane_group", "data"):
             m.d.comb += getattr(gather, name).eq(getattr(store, name))
-        # A step that would read in the cycle of a write is not issued.
-        m.d.comb += m.submodules.sequencer.hold.eq(gather.soon)
         for name in ("enable", "address", "lanes", "data"):
             value = getattr(gather, "write" if name == "enable" else f"write_{name}")
-            value = delay(m, value, SEQUENCE, name=f"store_{name}")
             m.d.comb += getattr(activation, f"store_{name}").eq(value)
 
     def _connect_elementwise(self, m: Module) -> Value:

@@ -6,8 +6,49 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from weft.hw.collect import Group
 from weft.hw.config import Config
+from weft.hw.decoder import late_layout
 from weft.hw.isa import bits
+from weft.hw.store import LaneGroups
+
+
+class Ahead(wiring.Component):
+    """Tells early when a word will be complete: the store's groups, before their codes are there.
+
+    Members
+    -------
+    fields, begin, group : In
+        As of the store, but so many cycles before.
+    soon : Out(1)
+        `latency` cycles later: the word that `Gather` will then write is complete.
+    """
+
+    latency = 1
+
+    def __init__(self, config: Config):
+        self.config = config
+        super().__init__(
+            {
+                "fields": In(late_layout(config)),
+                "begin": In(1),
+                "group": In(Group),
+                "soon": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.lane_groups = lane_groups = LaneGroups(self.config)
+        group = self.group
+        m.d.comb += [
+            lane_groups.first.eq(self.fields.target_group),
+            lane_groups.begin.eq(self.begin),
+            lane_groups.group.eq(group),
+        ]
+        ends = group.stored | lane_groups.wraps
+        m.d.sync += self.soon.eq(group.valid & ~group.skip & ends)
+        return m
 
 
 class Gather(wiring.Component):
@@ -19,8 +60,6 @@ class Gather(wiring.Component):
     -------
     enable, last, address, lane_group, data : In
         From the store.
-    soon : Out(1)
-        There will be a write in the next cycle.
     write, write_address, write_lanes, write_data : Out
         Which groups of lanes of the word, and the word, a cycle later.
     """
@@ -37,7 +76,6 @@ class Gather(wiring.Component):
                 "address": In(bits(config.activation_depth)),
                 "lane_group": In(bits(groups)),
                 "data": In(8 * config.lanes),
-                "soon": Out(1),
                 "write": Out(1),
                 "write_address": Out(bits(config.activation_depth)),
                 "write_lanes": Out(groups),
@@ -50,14 +88,15 @@ class Gather(wiring.Component):
         width = 8 * self.config.lanes
         chosen = Signal.like(self.write_lanes)
         begun = Signal()  # groups of this word are kept already
+        complete = Signal()
         m.d.comb += [
             chosen.eq(1 << self.lane_group),
-            self.soon.eq(self.enable & (self.last | chosen[-1])),
+            complete.eq(self.enable & (self.last | chosen[-1])),
         ]
-        m.d.sync += self.write.eq(self.soon)
+        m.d.sync += self.write.eq(complete)
         with m.If(self.enable):
             m.d.sync += [
-                begun.eq(~self.soon),
+                begun.eq(~complete),
                 self.write_address.eq(self.address),
                 self.write_lanes.eq(Mux(begun, self.write_lanes, 0) | chosen),
             ]

@@ -334,7 +334,8 @@ def fetch_cycles(config: Config) -> int:
     """Cycles from the first word of an instruction until it may begin, both included."""
     words = {field.name: field.word for field in layout(config)}
     limits = max(words[f"last_{loop}"] for loop in LOOPS) + LIMITS
-    return 1 + max(*words.values(), limits, words["wait"] + 2)
+    copy = words.get("copy_words", 0) + 1
+    return 1 + max(*words.values(), limits, words["wait"] + 2, copy)
 
 
 def encode(instruction: Instruction, config: Config) -> np.ndarray:

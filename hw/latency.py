@@ -35,8 +35,8 @@ def pipeline(config: Config) -> dict[str, int]:
         "elementwise": _elementwise(config) if config.elementwise else 0,
         "requantize": (4 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
         "table": BANK + 1 if config.tables else 0,
-        # A single port must be known to be free before a step is issued.
-        "store": 1 + (1 + SEQUENCE if config.single_port else 0),
+        # Where there is a single port, what goes into a word is put together first.
+        "store": 1 + (1 if config.single_port else 0),
     }
 
 

@@ -22,6 +22,9 @@ from weft.hw.isa import bits
 from weft.hw.requantize_multiplier import SHIFT_BITS
 from weft.hw.single_port import SinglePort
 
+#: Rows of an array that are near each other: what is loaded needs no registers between them.
+NEAR_ROWS = 4
+
 
 def bank_bytes(config: Config) -> int:
     """Bytes in one bank of the activation and weight memories.
@@ -156,7 +159,8 @@ class WeightMemory(wiring.Component):
 
     The address moves down the rows and across the groups with the data it belongs to,
     so that the array needs no registers to put weights in step with activations. What is
-    loaded moves down the rows as well: no wire is longer than from one row to the next.
+    loaded moves down the rows as well: no wire is longer than from one row to the next. Only
+    where rows are few does it go to all at once.
 
     Members
     -------
@@ -198,13 +202,18 @@ class WeightMemory(wiring.Component):
         load = Cat(self.load_enable, self.load_word, self.load_row, self.load_data)
         loads = [load]
         for row in range(1, config.rows):
-            loads.append(delay(m, loads[-1], 1, name=f"load_{row}"))
+            further = 1 if config.rows > NEAR_ROWS else 0
+            loads.append(delay(m, loads[-1], further, name=f"load_{row}"))
         ports = (self.load_enable, self.load_word, self.load_row, self.load_data)
         for first in range(0, config.multipliers, unit):
             row, column = divmod(first, config.columns)
             load_enable, load_word, load_row, load_data = _split(loads[row], ports)
             bank = Bank(
-                width=8 * unit, depth=config.weight_depth, init=bank_init(self.image, first, unit)
+                width=8 * unit,
+                depth=config.weight_depth,
+                init=bank_init(self.image, first, unit),
+                # A copy goes where nothing is read any more.
+                relaxed=True,
             )
             m.submodules[f"bank_{row}_{column}"] = bank
             word, byte = divmod(first, 4)
@@ -271,6 +280,7 @@ class ParameterMemory(wiring.Component):
                 width=sum(self.fields.values()),
                 depth=self.config.parameter_depth,
                 init=self._init(lane),
+                relaxed=True,  # loaded while nothing runs
             )
             m.submodules[f"bank_{lane}"] = bank
             m.d.comb += [

@@ -53,7 +53,8 @@ class Tables(wiring.Component):
         for lane in range(self.config.lanes):
             code = self.codes.word_select(lane, 8)
             same = delay(m, code, Bank.latency, name=f"code_{lane}")
-            bank = Bank(width=8, depth=256 * tables, init=init)
+            # Loaded while nothing runs.
+            bank = Bank(width=8, depth=256 * tables, init=init, relaxed=True)
             m.submodules[f"bank_{lane}"] = bank
             m.d.comb += [
                 bank.write_enable.eq(self.load_enable),

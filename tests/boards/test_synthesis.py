@@ -35,3 +35,18 @@ def test_a_bank_needs_no_logic(device, init, tmp_path):
         assert logic == {}  # its blocks have the register
     else:
         assert 32 <= sum(logic.values()) <= 32 + 3  # one select of a part
+
+
+def test_a_relaxed_bank_has_its_register_at_the_address(tmp_path):
+    bank = Bank(width=32, depth=512, relaxed=True)
+    ports = [bank.write_enable, bank.write_address, bank.write_data, bank.read_address,
+             bank.read_data]  # fmt: skip
+    platform = SimpleNamespace(device="iCE40UP5K")
+    (tmp_path / "bank.il").write_text(rtlil.convert(bank, ports=ports, platform=platform))
+    script = f"read_rtlil bank.il\n{COLLISIONS}\nsynth_ice40 -top top\ntee -q -o cells.txt stat\n"
+    (tmp_path / "bank.ys").write_text(script)
+    run_tool([find_tool("yosys"), "-q", "bank.ys"], directory=tmp_path, log=tmp_path / "log")
+    found = re.findall(r"^ +(\d+) +(SB_\w+)$", (tmp_path / "cells.txt").read_text(), re.M)
+    cells = {name: int(count) for count, name in found}
+    assert cells.pop("SB_RAM40_4K") == 4
+    assert sum(cells.values()) == 9

@@ -63,6 +63,7 @@ def test_copies(name, seed):
             ctx.set(copier.fields.copy_words, tiles * used)
             ctx.set(copier.fields.copy_source, source)
             ctx.set(copier.fields.copy_row, row)
+            await ctx.tick()
             ctx.set(dut.begin, 1)
             await ctx.tick()
             ctx.set(dut.begin, 0)

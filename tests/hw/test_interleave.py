@@ -5,6 +5,7 @@ import pytest
 from blocks import play
 from numpy.testing import assert_array_equal
 
+from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.interleave import Interleave
 
@@ -20,9 +21,11 @@ def test_rows_meet_pixels(rows, columns, lanes, interleave, seed):
     valid = rng.random(200) < 0.7
     entry = rng.integers(0, 1 << (8 * lanes), len(valid))
     constant = np.zeros(len(valid), int)
+    valid[: Bank.latency] = False
+    soon = np.roll(valid, -Bank.latency)
     seen = play(
         Interleave(config),
-        {"clear": constant, "last": constant, "valid": valid, "entry": entry},
+        {"clear": constant, "last": constant, "soon": soon, "valid": valid, "entry": entry},
         simulator="icarus",
     )
     cycles, values = np.flatnonzero(valid), entry[valid]

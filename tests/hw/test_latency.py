@@ -41,8 +41,7 @@ def test_parts(config):
         "elementwise": elementwise_lanes.latency(config) if config.elementwise else 0,
         "requantize": requantize.latency,
         "table": Tables.latency if config.tables else 0,
-        # A single port must be known to be free when a step is issued.
-        "store": Store.latency + (Gather.latency + Sequencer.latency if config.single_port else 0),
+        "store": Store.latency + (Gather.latency if config.single_port else 0),
     }
 
 
