@@ -13,7 +13,7 @@ from weft.sim.verilog.environment import find_tools
 
 _OPTIONS = (
     "--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast",
-    "--no-timing", "--threads", "1", "--output-split", "20000", "-CFLAGS", "-std=c++20",
+    "--no-timing", "--threads", "1", "--output-split", "0", "-CFLAGS", "-std=c++20",
     # Verilog that Amaranth writes raises style warnings which say nothing about its meaning.
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD",
 )  # fmt: skip
