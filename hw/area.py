@@ -127,6 +127,12 @@ def _banks(config: Config) -> list[tuple[int, int]]:
         banks += [(8, 256 * config.tables)] * config.lanes
     if config.window:
         banks += [(8 * config.lanes, config.line_depth)] * ((config.window - 1) * config.groups)
+    if config.interleave:
+        # For rows whose activations come further behind than those of one turn.
+        steps = config.interleave * (config.span - 1)
+        banks += [(8 * config.lanes, 1 << steps.bit_length())] * (
+            max(config.span - 2, 0) * config.groups
+        )
     return banks
 
 
