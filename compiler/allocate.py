@@ -15,18 +15,20 @@ TRIES = 300
 
 
 def lifetimes(
-    passes: Sequence[Pass], inputs: Iterable[str], outputs: Iterable[str]
+    passes: Sequence[Pass], inputs: Iterable[str], outputs: Iterable[str], *, keep: bool = False
 ) -> dict[str, tuple[int, int]]:
     """First and last pass at which each tensor must be in memory, by tensor name.
 
-    A network's inputs are there before pass 0, its outputs after the last.
+    A network's inputs are there before pass 0, its outputs after the last. With `keep` so are
+    the inputs: nothing else may lie there, as the next ones come while the program runs.
     """
+    inputs = list(inputs)
     spans: dict[str, tuple[int, int]] = dict.fromkeys(inputs, (-1, -1))
     for index, step in enumerate(passes):
         for name in (*step.sources, step.target):
             start, _ = spans.get(name, (index, index))
             spans[name] = (start, index)
-    for name in outputs:
+    for name in (*outputs, *(inputs if keep else ())):
         start, _ = spans.get(name, (-1, -1))
         spans[name] = (start, len(passes))
     return spans

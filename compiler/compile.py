@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -158,6 +158,8 @@ class _Plan:
         What it should fit.
     config : Config
         The same with all parts that the network needs.
+    releases : bool
+        The next inputs may come while the program runs.
     """
 
     def __init__(self, network: Network, config: Config):
@@ -168,6 +170,7 @@ class _Plan:
         self.problems = list(lowering.problems)
         self.passes: list[Pass] = lowering.passes
         self.schedule = Schedule(config)
+        self.releases = False
         self.placements: dict[str, Placement] = {}
         if self.problems:
             return
@@ -178,23 +181,42 @@ class _Plan:
             )  # fmt: skip
             return
         bare = Program(config, network, {}, {})
-        spans = lifetimes(self.passes, bare.core_inputs, bare.core_outputs)
-        self.placements = allocate(lowering.tensors, spans, rows=config.rows)
+        self.placements = self._place(lowering, bare)
         for name, fold in lowering.folds.items():
             fill = network.tensors[name].zero_point
             self.placements[name] = replace(self.placements[name], fold=fold, fill=fill)
+        self.passes_of: list[Pass] = []  # of each instruction
         for step in self.passes:
             before = len(self.schedule.instructions)
             self.schedule.add(step, self.placements)
             for instruction in self.schedule.instructions[before:]:
+                self.passes_of.append(step)
                 self._check(step, instruction)
         self.no_copies: NoPlan | None = None
         if config.copies and len(self.schedule.weights) > config.weight_depth:
             self._copy_weights()
         else:
             self.schedule.instructions = with_waits(self.schedule.instructions, config)
+        if self.releases:
+            self._release(bare.core_inputs)
         # The instructions of a pass often have the same problem.
         self.problems = list(dict.fromkeys(self.problems))
+
+    def _place(self, lowering: Lowering, program: Program) -> dict[str, Placement]:
+        """Places tensors: the inputs apart from all others where the configuration asks for it.
+
+        Where there is no room for that, or an output is an input, they are not released.
+        """
+        inputs, outputs = program.core_inputs, program.core_outputs
+        self.releases = bool(self.config.stream) and not set(inputs) & set(outputs)
+        if self.releases:
+            spans = lifetimes(self.passes, inputs, outputs, keep=True)
+            found = allocate(lowering.tensors, spans, rows=self.config.rows)
+            if activation_words(found) <= self.config.activation_depth:
+                return found
+            self.releases = False
+        spans = lifetimes(self.passes, inputs, outputs)
+        return allocate(lowering.tensors, spans, rows=self.config.rows)
 
     def _copy_weights(self) -> None:
         plan = plan_copies(self.schedule.instructions, self.config)
@@ -202,6 +224,15 @@ class _Plan:
             self.no_copies = plan
         else:
             self.schedule.follow(plan)
+            self.passes_of = [self.passes_of[index] for index, _ in plan.origins]
+
+    def _release(self, inputs: Iterable[str]) -> None:
+        """Marks the last instruction that reads an input."""
+        names = set(inputs)
+        reading = (n for n, step in enumerate(self.passes_of) if names & set(step.sources))
+        last = max(reading, default=0)
+        instructions = self.schedule.instructions
+        instructions[last] = replace(instructions[last], release=1)
 
     def _check(self, step: Pass, instruction) -> None:
         """Limits of the instruction set that no memory depth changes."""
@@ -226,10 +257,9 @@ class _Plan:
 
     def needs(self) -> Needs:
         """Sizes for this array."""
-        activation = max(place.base + place.words for place in self.placements.values())
         return Needs(
             rows={
-                Space.ACTIVATION: activation,
+                Space.ACTIVATION: activation_words(self.placements),
                 Space.WEIGHT: self.schedule.weight_rows,
                 Space.PARAMETER: len(self.schedule.parameters),
                 Space.PROGRAM: self.schedule.program_words,
@@ -307,6 +337,11 @@ class _Plan:
                 f"{count} layers",
                 "use a board or an array with an elementwise unit",
             )  # fmt: skip
+
+
+def activation_words(placements: Mapping[str, Placement]) -> int:
+    """Words of activation memory that tensors take."""
+    return max(place.base + place.words for place in placements.values())
 
 
 def layers(plan: _Plan) -> list[dict]:

@@ -95,6 +95,14 @@ class Program:
         """Bytes of weights that an inference copies from the program memory."""
         return 4 * sum(instruction.copy_words for instruction in self.instructions)
 
+    @property
+    def released(self) -> int | None:
+        """Index of the instruction that has read the inputs when its last step has; None where
+        they are not released, so that the next ones come when the program is done.
+        """
+        marked = (n for n, instruction in enumerate(self.instructions) if instruction.release)
+        return next(marked, None)
+
     def instructions_of_layers(self) -> list[range]:
         """Which instructions are whose, by index: a range for each of `layers`.
 
