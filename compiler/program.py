@@ -97,9 +97,7 @@ class Program:
 
     @property
     def released(self) -> int | None:
-        """Index of the instruction that has read the inputs when its last step has; None where
-        they are not released, so that the next ones come when the program is done.
-        """
+        """Index of the instruction after which the next inputs may come; None where they wait."""
         marked = (n for n, instruction in enumerate(self.instructions) if instruction.release)
         return next(marked, None)
 
