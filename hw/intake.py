@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.config import Space
 from weft.hw.delay import delay
-from weft.hw.latency import SEQUENCE
+from weft.hw.latency import RELEASE
 from weft.hw.ports import LoadWord
 
 
@@ -42,7 +42,7 @@ class Intake(wiring.Component):
 
     #: Cycles from `release` until the first word may be taken: written in the next cycle, it
     #: comes right after the last read.
-    latency = SEQUENCE
+    latency = RELEASE
 
     def __init__(self):
         super().__init__(
