@@ -31,8 +31,9 @@ One clock, clk; rst is synchronous and active high. A word moves where valid and
 5. Go on with step 2: the images stay."""
 
 _STREAM = """\
-While busy, load already takes words for space 0, as soon as the program has read its inputs:
-offer the next input then, and start as soon as the present outputs are read."""
+While busy, load already takes words for space 0, from the moment on when the program releases its
+inputs: offer the next input at any time, and start when the present outputs are read. A program
+whose summary says null for released_cycles has no room for that: load when these are read."""
 
 
 def to_verilog(config: Config, program_digest: str | None = None) -> str:

@@ -159,7 +159,7 @@ class Bench:
 
     def begin_stream(self, job: dict[str, int]) -> None:
         """Have the harness run all samples of a job, each loaded during the one before."""
-        for name in ("samples", "input", "read"):
+        for name in ("samples", "input", "read", "ahead"):
             getattr(self.dut, f"stream_{name}").value = job[name]
         self.dut.streaming.value = 1
 

@@ -5,7 +5,7 @@ simulator would cost tens of microseconds for each; so the clock and the three
 handshakes run in Verilog, and the test bench (`weft.sim.verilog.bench`) only says how
 many words shall move and waits until they have. A stream of samples runs in Verilog as a
 whole: the words of the next sample are offered from the moment on when the present one
-starts, and it starts in the cycle after its last word and the last output before it moved.
+starts, or, where its place is not free, when that one is read; and it starts in the cycle after its last word and the last output before it moved.
 """
 
 #: Name of the module.
@@ -42,6 +42,7 @@ module weft_bench;
   reg early /* verilator public_flat_rw */ = 0;
   reg overlaps /* verilator public_flat_rw */ = 0;
   reg streaming /* verilator public_flat_rw */ = 0;
+  reg stream_ahead /* verilator public_flat_rw */ = 0;
   reg [31:0] stream_samples /* verilator public_flat_rw */ = 0;
   reg [31:0] stream_input /* verilator public_flat_rw */ = 0;
   reg [31:0] stream_read /* verilator public_flat_rw */ = 0;
@@ -94,7 +95,7 @@ module weft_bench;
   wire all_answered = read_total == data_moved + (data_valid && data_ready ? 1 : 0);
   wire ended = running && !busy;
   wire stream_next = streaming && stream_begun && stream_started != stream_samples &&
-    !start && !running && (!stream_reading || all_answered) && all_loaded;
+    !start && !running && (!stream_reading || (all_answered && stream_ahead)) && all_loaded;
 
   always @(posedge clk) begin
     rst <= ~go;
@@ -144,10 +145,8 @@ module weft_bench;
     end
     data_idle <= all_answered;
 
-    if (streaming && !stream_begun) begin
-      stream_load <= stream_load + stream_input;
+    if (streaming && !stream_begun)
       $fwrite(stream_file, "%u", elapsed);
-    end
     if (streaming && ended) begin
       stream_answers <= stream_answers + stream_read;
       stream_reading <= 1;
@@ -158,11 +157,12 @@ module weft_bench;
       $fwrite(stream_file, "%u", elapsed);
     end
     sampled <= stream_reading && all_answered;
-    if (stream_next) begin
-      if (stream_started + 1 != stream_samples)
-        stream_load <= stream_load + stream_input;
+    if (stream_next)
       $fwrite(stream_file, "%u", elapsed);
-    end
+    if ((streaming && !stream_begun) || (stream_ahead
+        ? stream_next && stream_started + 1 != stream_samples
+        : stream_reading && all_answered && stream_started != stream_samples))
+      stream_load <= stream_load + stream_input;
     stream_begun <= streaming;
     stream_started <= streaming ? stream_started + (stream_next ? 1 : 0) : 0;
 

@@ -1,7 +1,8 @@
 """Samples as a stream: the next one is loaded while the core computes the present one.
 
-The harness offers the words of the next sample from the moment on when the present one starts;
-it starts as soon as all of them are there and the outputs before are read. When each of this
+The harness offers the words of the next sample from the moment on when the present one starts.
+Where the program does not release its inputs, outputs may lie where they do, so that the next
+sample is offered when these are read. It starts as soon as all of them are there and the outputs before are read. When each of this
 happens it writes down.
 """
 

@@ -79,7 +79,7 @@ def show_release(released: int | None, cycles: int) -> None:
     """Print when the next input may be loaded."""
     if released is None:
         say(
-            "the next input waits until an inference is done: activation memory has no room to "
+            "the next input is loaded when the outputs are read: activation memory has no room to "
             "keep inputs apart from what is computed, or an output is an input"
         )
     else:
