@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from weft.compiler.narrow import narrow_multipliers
 from weft.compiler.network import Add, Mul, Network, Node
 from weft.compiler.passes import Pass
 from weft.compiler.program import Placement, Program
+from weft.compiler.release import still_storing
 from weft.compiler.schedule import MAX_DIGITS, Schedule
 from weft.compiler.verify_program import verify
 from weft.compiler.waits import with_waits
@@ -158,8 +160,8 @@ class _Plan:
         What it should fit.
     config : Config
         The same with all parts that the network needs.
-    releases : bool
-        The next inputs may come while the program runs.
+    release_pass : int or None
+        The last pass before the next inputs may come; None where they wait for the outputs.
     """
 
     def __init__(self, network: Network, config: Config):
@@ -170,7 +172,7 @@ class _Plan:
         self.problems = list(lowering.problems)
         self.passes: list[Pass] = lowering.passes
         self.schedule = Schedule(config)
-        self.releases = False
+        self.release_pass: int | None = None
         self.placements: dict[str, Placement] = {}
         if self.problems:
             return
@@ -185,37 +187,55 @@ class _Plan:
         for name, fold in lowering.folds.items():
             fill = network.tensors[name].zero_point
             self.placements[name] = replace(self.placements[name], fold=fold, fill=fill)
-        self.passes_of: list[Pass] = []  # of each instruction
-        for step in self.passes:
+        self.pass_of: list[int] = []  # of each instruction
+        for number, step in enumerate(self.passes):
             before = len(self.schedule.instructions)
             self.schedule.add(step, self.placements)
             for instruction in self.schedule.instructions[before:]:
-                self.passes_of.append(step)
+                self.pass_of.append(number)
                 self._check(step, instruction)
         self.no_copies: NoPlan | None = None
         if config.copies and len(self.schedule.weights) > config.weight_depth:
             self._copy_weights()
         else:
             self.schedule.instructions = with_waits(self.schedule.instructions, config)
-        if self.releases:
-            self._release(bare.core_inputs)
+        if self.release_pass is not None:
+            self._release(self.release_pass, bare.core_inputs)
         # The instructions of a pass often have the same problem.
         self.problems = list(dict.fromkeys(self.problems))
 
     def _place(self, lowering: Lowering, program: Program) -> dict[str, Placement]:
-        """Places tensors: the inputs apart from all others where the configuration asks for it.
+        """Places tensors, and decides after which pass nothing but the next inputs lies in theirs.
 
-        Where there is no room for that, or an output is an input, they are not released.
+        The sooner that is, the more words it takes: the first pass is taken that there is room for.
         """
         inputs, outputs = program.core_inputs, program.core_outputs
-        self.releases = bool(self.config.stream) and not set(inputs) & set(outputs)
-        if self.releases:
-            spans = lifetimes(self.passes, inputs, outputs, keep=True)
-            found = allocate(lowering.tensors, spans, rows=self.config.rows)
-            if activation_words(found) <= self.config.activation_depth:
-                return found
-            self.releases = False
         spans = lifetimes(self.passes, inputs, outputs)
+        end = len(self.passes)
+
+        def placed(release: int) -> dict[str, Placement]:
+            again = dict.fromkeys(inputs, (release + 1, end))
+            return allocate(lowering.tensors, spans, rows=self.config.rows, again=again)
+
+        def fits(found: dict[str, Placement]) -> bool:
+            return activation_words(found) <= self.config.activation_depth
+
+        self.release_pass = None
+        if self.config.stream and not set(inputs) & set(outputs):
+            early = max(0, *(spans[name][1] for name in inputs))
+            if fits(found := placed(early)):
+                self.release_pass = early
+                return found
+            late = end - 1
+            if late > early and fits(found := placed(late)):
+                while late - early > 1:
+                    middle = (early + late) // 2
+                    if fits(trial := placed(middle)):
+                        late, found = middle, trial
+                    else:
+                        early = middle
+                self.release_pass = late
+                return found
         return allocate(lowering.tensors, spans, rows=self.config.rows)
 
     def _copy_weights(self) -> None:
@@ -224,15 +244,23 @@ class _Plan:
             self.no_copies = plan
         else:
             self.schedule.follow(plan)
-            self.passes_of = [self.passes_of[index] for index, _ in plan.origins]
+            self.pass_of = [self.pass_of[index] for index, _ in plan.origins]
 
-    def _release(self, inputs: Iterable[str]) -> None:
-        """Marks the last instruction that reads an input."""
-        names = set(inputs)
-        reading = (n for n, step in enumerate(self.passes_of) if names & set(step.sources))
-        last = max(reading, default=0)
+    def _release(self, number: int, inputs: Iterable[str]) -> None:
+        """Marks the last instruction of a pass, or one that ends when all results are stored."""
+        places = [self.placements[name] for name in inputs]
+        inside = [
+            any(_overlap(self.placements[self.passes[at].target], place) for place in places)
+            for at in self.pass_of
+        ]
         instructions = self.schedule.instructions
-        instructions[last] = replace(instructions[last], release=1)
+        last = bisect_right(self.pass_of, number) - 1
+        while last < len(instructions) and any(
+            inside[at] for at in still_storing(instructions, last, self.config)
+        ):
+            last += 1
+        if last < len(instructions):
+            instructions[last] = replace(instructions[last], release=1)
 
     def _check(self, step: Pass, instruction) -> None:
         """Limits of the instruction set that no memory depth changes."""
@@ -337,6 +365,10 @@ class _Plan:
                 f"{count} layers",
                 "use a board or an array with an elementwise unit",
             )  # fmt: skip
+
+
+def _overlap(one: Placement, other: Placement) -> bool:
+    return one.base < other.base + other.words and other.base < one.base + one.words
 
 
 def activation_words(placements: Mapping[str, Placement]) -> int:

@@ -5,7 +5,8 @@ simulator would cost tens of microseconds for each; so the clock and the three
 handshakes run in Verilog, and the test bench (`weft.sim.verilog.bench`) only says how
 many words shall move and waits until they have. A stream of samples runs in Verilog as a
 whole: the words of the next sample are offered from the moment on when the present one
-starts, or, where its place is not free, when that one is read; and it starts in the cycle after its last word and the last output before it moved.
+starts, or, where its place is not free, when that one is read; and it starts in the cycle
+after its last word and the last output before it have moved.
 """
 
 #: Name of the module.

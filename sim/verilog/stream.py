@@ -2,8 +2,8 @@
 
 The harness offers the words of the next sample from the moment on when the present one starts.
 Where the program does not release its inputs, outputs may lie where they do, so that the next
-sample is offered when these are read. It starts as soon as all of them are there and the outputs before are read. When each of this
-happens it writes down.
+sample is offered when these are read. It starts as soon as all words are there and the outputs
+before are read. When each of this happens the harness writes down.
 """
 
 from __future__ import annotations
