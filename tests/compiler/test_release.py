@@ -115,7 +115,7 @@ def test_other_configurations_know_nothing_of_it():
 @pytest.mark.parametrize(
     ("index", "values", "fault"),
     [
-        (1, {"source": 75}, "instruction 1 reads activation word 75"),
+        (1, {"source": 60}, "instruction 1 reads activation word 75"),
         (2, {"target": 76}, "instruction 2 writes activation word 76"),
         (0, {"target": 60}, "instruction 0 writes activation word 75"),
     ],
@@ -125,7 +125,7 @@ def test_faults(index, values, fault):
     made = chain(program_depth=100)
     assert {n: place.base for n, place in made.placements.items()} == {"b": 0, "a": 75, "c": 125}
     first, last = made.instructions
-    instructions = [first, replace(last, wait=31), replace(last, wait=31)]
+    instructions = [first, replace(last, end=0, wait=31), replace(last, wait=31)]
     instructions[index] = replace(instructions[index], **values)
     if index == 0:  # all is where the next one reads it
         instructions[1:] = [replace(ins, source=60) for ins in instructions[1:]]

@@ -63,9 +63,7 @@ def test_outputs_and_times(simulator, stalls_seed):
 def test_progress():
     program, inputs = drawn(1)
     seen = []
-    engine.run(
-        program, inputs, SIMULATORS[-1], stream=True, progress=lambda *done: seen.append(done)
-    )
+    engine.run(program, inputs, "verilator", stream=True, progress=lambda *done: seen.append(done))
     assert seen[-1] == (4, 4)
 
 
@@ -76,7 +74,7 @@ def test_scoreboard_names_the_first_mismatch():
     want[name] = want[name].copy()
     want[name][2, 0, 0, 0] ^= 1
     with pytest.raises(RefusedError, match="program 0, sample 2: activation word"):
-        engine.run(program, inputs, SIMULATORS[-1], expected=want, stream=True)
+        engine.run(program, inputs, "verilator", expected=want, stream=True)
 
 
 def test_a_core_that_takes_other_words_early_is_refused(tmp_path):
@@ -102,7 +100,7 @@ module weft_core(input clk, rst, start, output busy, output [31:0] cycles,
 endmodule
 """)
     with pytest.raises(RefusedError, match="broke the protocol"):
-        engine.run(program, inputs, SIMULATORS[-1], verilog_path=path, stream=True)
+        engine.run(program, inputs, "verilator", verilog_path=path, stream=True)
 
 
 def test_refused():
