@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from weft.compiler.narrow import narrow_multipliers
 from weft.compiler.network import Add, Mul, Network, Node
 from weft.compiler.passes import Pass
 from weft.compiler.program import Placement, Program
+from weft.compiler.release import still_storing
 from weft.compiler.schedule import MAX_DIGITS, Schedule
 from weft.compiler.verify_program import verify
 from weft.compiler.waits import with_waits
@@ -158,6 +160,8 @@ class _Plan:
         What it should fit.
     config : Config
         The same with all parts that the network needs.
+    release_pass : int or None
+        The last pass before the next inputs may come; None where they wait for the outputs.
     """
 
     def __init__(self, network: Network, config: Config):
@@ -168,6 +172,7 @@ class _Plan:
         self.problems = list(lowering.problems)
         self.passes: list[Pass] = lowering.passes
         self.schedule = Schedule(config)
+        self.release_pass: int | None = None
         self.placements: dict[str, Placement] = {}
         if self.problems:
             return
@@ -178,23 +183,60 @@ class _Plan:
             )  # fmt: skip
             return
         bare = Program(config, network, {}, {})
-        spans = lifetimes(self.passes, bare.core_inputs, bare.core_outputs)
-        self.placements = allocate(lowering.tensors, spans, rows=config.rows)
+        self.placements = self._place(lowering, bare)
         for name, fold in lowering.folds.items():
             fill = network.tensors[name].zero_point
             self.placements[name] = replace(self.placements[name], fold=fold, fill=fill)
-        for step in self.passes:
+        self.pass_of: list[int] = []  # of each instruction
+        for number, step in enumerate(self.passes):
             before = len(self.schedule.instructions)
             self.schedule.add(step, self.placements)
             for instruction in self.schedule.instructions[before:]:
+                self.pass_of.append(number)
                 self._check(step, instruction)
         self.no_copies: NoPlan | None = None
         if config.copies and len(self.schedule.weights) > config.weight_depth:
             self._copy_weights()
         else:
             self.schedule.instructions = with_waits(self.schedule.instructions, config)
+        if self.release_pass is not None:
+            self._release(self.release_pass, bare.core_inputs)
         # The instructions of a pass often have the same problem.
         self.problems = list(dict.fromkeys(self.problems))
+
+    def _place(self, lowering: Lowering, program: Program) -> dict[str, Placement]:
+        """Places tensors, and decides after which pass nothing but the next inputs lies in theirs.
+
+        The sooner that is, the more words it takes: the first pass is taken that there is room for.
+        """
+        inputs, outputs = program.core_inputs, program.core_outputs
+        spans = lifetimes(self.passes, inputs, outputs)
+        end = len(self.passes)
+
+        def placed(release: int) -> dict[str, Placement]:
+            again = dict.fromkeys(inputs, (release + 1, end))
+            return allocate(lowering.tensors, spans, rows=self.config.rows, again=again)
+
+        def fits(found: dict[str, Placement]) -> bool:
+            return activation_words(found) <= self.config.activation_depth
+
+        self.release_pass = None
+        if self.config.stream and not set(inputs) & set(outputs):
+            early = max(0, *(spans[name][1] for name in inputs))
+            if fits(found := placed(early)):
+                self.release_pass = early
+                return found
+            late = end - 1
+            if late > early and fits(found := placed(late)):
+                while late - early > 1:
+                    middle = (early + late) // 2
+                    if fits(trial := placed(middle)):
+                        late, found = middle, trial
+                    else:
+                        early = middle
+                self.release_pass = late
+                return found
+        return allocate(lowering.tensors, spans, rows=self.config.rows)
 
     def _copy_weights(self) -> None:
         plan = plan_copies(self.schedule.instructions, self.config)
@@ -202,6 +244,23 @@ class _Plan:
             self.no_copies = plan
         else:
             self.schedule.follow(plan)
+            self.pass_of = [self.pass_of[index] for index, _ in plan.origins]
+
+    def _release(self, number: int, inputs: Iterable[str]) -> None:
+        """Marks the last instruction of a pass, or one that ends when all results are stored."""
+        places = [self.placements[name] for name in inputs]
+        inside = [
+            any(_overlap(self.placements[self.passes[at].target], place) for place in places)
+            for at in self.pass_of
+        ]
+        instructions = self.schedule.instructions
+        last = bisect_right(self.pass_of, number) - 1
+        while last < len(instructions) and any(
+            inside[at] for at in still_storing(instructions, last, self.config)
+        ):
+            last += 1
+        if last < len(instructions):
+            instructions[last] = replace(instructions[last], release=1)
 
     def _check(self, step: Pass, instruction) -> None:
         """Limits of the instruction set that no memory depth changes."""
@@ -226,10 +285,9 @@ class _Plan:
 
     def needs(self) -> Needs:
         """Sizes for this array."""
-        activation = max(place.base + place.words for place in self.placements.values())
         return Needs(
             rows={
-                Space.ACTIVATION: activation,
+                Space.ACTIVATION: activation_words(self.placements),
                 Space.WEIGHT: self.schedule.weight_rows,
                 Space.PARAMETER: len(self.schedule.parameters),
                 Space.PROGRAM: self.schedule.program_words,
@@ -307,6 +365,15 @@ class _Plan:
                 f"{count} layers",
                 "use a board or an array with an elementwise unit",
             )  # fmt: skip
+
+
+def _overlap(one: Placement, other: Placement) -> bool:
+    return one.base < other.base + other.words and other.base < one.base + one.words
+
+
+def activation_words(placements: Mapping[str, Placement]) -> int:
+    """Words of activation memory that tensors take."""
+    return max(place.base + place.words for place in placements.values())
 
 
 def layers(plan: _Plan) -> list[dict]:

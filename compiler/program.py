@@ -95,6 +95,12 @@ class Program:
         """Bytes of weights that an inference copies from the program memory."""
         return 4 * sum(instruction.copy_words for instruction in self.instructions)
 
+    @property
+    def released(self) -> int | None:
+        """Index of the instruction after which the next inputs may come; None where they wait."""
+        marked = (n for n, instruction in enumerate(self.instructions) if instruction.release)
+        return next(marked, None)
+
     def instructions_of_layers(self) -> list[range]:
         """Which instructions are whose, by index: a range for each of `layers`.
 

@@ -13,11 +13,13 @@ from itertools import pairwise
 import numpy as np
 
 from weft.compiler.program import Placement, Program
+from weft.compiler.verify_release import release_faults
 from weft.compiler.verify_weights import WeightRows
 from weft.compiler.waits import least_wait
+from weft.compiler.words import turns_of, words_read, words_written
 from weft.errors import InputError
 from weft.hw.config import Config, Space
-from weft.hw.isa import LOOPS, Instruction, instruction_words, results, widths
+from weft.hw.isa import Instruction, instruction_words, widths
 
 #: Steps of one instruction. At 50 MHz so many take 20 seconds; a network of 500 million MACs
 #: takes half as many even on a single multiplier.
@@ -35,7 +37,8 @@ def verify(program: Program) -> None:
     InputError
         With everything that is wrong, each with the number of the instruction.
     """
-    faults = list(_faults(program))
+    # What follows on from an instruction that makes no sense is not looked at.
+    faults = list(_faults(program)) or list(release_faults(program))
     if faults:
         raise InputError("the program is not valid: " + "; ".join(faults))
 
@@ -118,7 +121,7 @@ def _instruction_faults(
     program: Program, ins: Instruction, written: np.ndarray, weights: WeightRows
 ) -> Iterator[str]:
     config = program.config
-    turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
+    turns = turns_of(ins)
     yield from weights.read(ins)
     yield from _memory_faults(program, ins, turns)
     yield from _field_faults(config, ins, turns)
@@ -133,12 +136,12 @@ def _instruction_faults(
     if ins.skip_y > ins.last_oy or ins.skip_x > ins.last_ox:
         yield "has no results"
         return
-    reads = np.flatnonzero(_reads(ins, turns, len(written), config.tiles_per_word))
+    reads = np.flatnonzero(words_read(ins, turns, len(written), config.tiles_per_word))
     if (reads >= config.activation_depth).any():
         yield f"reads activation word {reads.max()} of {config.activation_depth}"
     elif not written[reads].all():
         yield f"reads activation word {reads[~written[reads]][0]} before it is written"
-    writes = np.flatnonzero(_writes(ins, turns, config, len(written)))
+    writes = np.flatnonzero(words_written(ins, turns, config, len(written)))
     if (writes >= config.activation_depth).any():
         yield f"writes activation word {writes.max()} of {config.activation_depth}"
     written[writes] = True
@@ -204,59 +207,3 @@ def _coordinate_faults(config: Config, ins: Instruction, turns: dict[str, int]) 
         last = first + (turns[f"o{axis}"] - 1) * stride + (turns[f"k{axis}"] - 1) * step
         if last >= wrap or first < limit - wrap:
             yield f"reaches {axis} from {first} to {last}, too far for {wrap} coordinates"
-
-
-def _reads(ins: Instruction, turns: dict[str, int], depth: int, tiles_per_word: int) -> np.ndarray:
-    """Activation words read inside the image: bool array of the memory.
-
-    A word's address is a sum of one term per loop, and whether it lies inside the image depends
-    on y and x apart. So the words are found axis by axis, and no step is looked at on its own:
-    there are millions.
-    """
-    strides = {}
-    inner = 0
-    for loop in LOOPS:
-        strides[loop] = getattr(ins, f"source_{loop}") + inner
-        inner += (turns[loop] - 1) * strides[loop]
-    words = np.zeros(depth, bool)
-    words[ins.source % depth] = True
-    for axis, size in (("y", ins.height), ("x", ins.width)):
-        outer, tap = np.arange(turns[f"o{axis}"])[:, None], np.arange(turns[f"k{axis}"])
-        coordinate = getattr(ins, f"origin_{axis}") + (
-            outer * getattr(ins, f"stride_{axis}") + tap * getattr(ins, f"step_{axis}")
-        )
-        moved = outer * strides[f"o{axis}"] + tap * strides[f"k{axis}"]
-        words = _moved(words, moved[(coordinate >= 0) & (coordinate < size)])
-    tiles = np.arange(turns["tile"])
-    words = _moved(words, tiles * strides["tile"] + (tiles // tiles_per_word if ins.share else 0))
-    for loop in ("digit", "block"):
-        words = _moved(words, np.arange(turns[loop]) * strides[loop])
-    return words
-
-
-def _writes(ins: Instruction, turns: dict[str, int], config: Config, depth: int) -> np.ndarray:
-    """Activation words written: bool array of the memory."""
-    lanes = (
-        ins.target_group * config.lanes
-        + (turns["tile"] - 1) * config.columns
-        + (ins.last_group + 1) * config.lanes
-    )
-    words = np.zeros(depth, bool)
-    words[ins.target % depth] = True
-    rows, columns = results(ins)
-    for count, stride in (
-        (rows, ins.target_oy),
-        (columns, ins.target_ox),
-        (-(-lanes // config.rows), 1),
-    ):
-        words = _moved(words, np.arange(count) * stride)
-    return words
-
-
-def _moved(words: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Every word of the set, moved by each distance; addresses wrap."""
-    result = np.zeros_like(words)
-    for distance in np.unique(distances % len(words)):
-        result[distance:] |= words[: len(words) - distance]
-        result[:distance] |= words[len(words) - distance :]
-    return result

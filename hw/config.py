@@ -81,6 +81,9 @@ class Config:
     single_port : int
         1 where the activation and program memories have one port each, to write or to read: the
         array then waits for a cycle whenever results are stored. 0 for a port of each kind.
+    stream : int
+        1 where the next input may be loaded while the present one is computed, as soon as the
+        program has read it for the last time; 0 to take it when the program is done.
 
     Raises
     ------
@@ -105,6 +108,7 @@ class Config:
     table_multipliers: int = 0
     copies: int = 0
     single_port: int = 0
+    stream: int = 0
 
     def __post_init__(self) -> None:
         sides = (self.rows, self.columns)
@@ -121,9 +125,14 @@ class Config:
             raise ValueError(
                 f"multiplier_bits must be from 0 to {MULTIPLIER_BITS}, not {self.multiplier_bits!r}"
             )
-        for name in ("elementwise", "copies", "single_port"):
+        for name in ("elementwise", "copies", "single_port", "stream"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be 0 or 1, not {getattr(self, name)!r}")
+        if self.stream and self.single_port:
+            raise ValueError(
+                "stream needs an activation memory that is written while it is read: "
+                "leave single_port out"
+            )
         if self.table_multipliers > self.multipliers:
             raise ValueError(
                 f"table_multipliers must be at most {self.multipliers}, the array's, "
@@ -143,7 +152,7 @@ class Config:
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
         names = ("tables", "window", "interleave", "multiplier_bits", "elementwise",
-                 "table_multipliers", "copies", "single_port")  # fmt: skip
+                 "table_multipliers", "copies", "single_port", "stream")  # fmt: skip
         for name in names:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:

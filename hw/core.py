@@ -23,6 +23,7 @@ from weft.hw.decoder import Decoder
 from weft.hw.delay import delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
 from weft.hw.gather import Ahead, Gather
+from weft.hw.intake import Intake
 from weft.hw.isa import Elementwise as Operation
 from weft.hw.latency import SEQUENCE, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
@@ -38,7 +39,8 @@ from weft.hw.table import Tables
 class Core(wiring.Component):
     """The accelerator.
 
-    Loading and reading back are possible while it is not busy.
+    Loading and reading back are possible while it is not busy; with ``config.stream`` the next
+    input may be loaded as soon as the program has read the present one.
 
     Parameters
     ----------
@@ -314,7 +316,10 @@ class Core(wiring.Component):
 
         loading = Signal()
         word = Signal(LoadWord)
-        m.d.comb += self.load.ready.eq(~(self.busy | self.start))
+        if self.config.stream:
+            self._connect_intake(m)
+        else:
+            m.d.comb += self.load.ready.eq(~(self.busy | self.start))
         m.d.sync += [loading.eq(self.load.valid & self.load.ready), word.eq(self.load.payload)]
         if self.config.copies:
             # Weights are copied by the way on which the host loads them, while it may not.
@@ -328,8 +333,10 @@ class Core(wiring.Component):
                 ]
         for space in Space:
             index_bits = (self.config.row_words(space) - 1).bit_length()
-            enable = loading & (word.space == space)
-            row, index = word.address[index_bits:], word.address[:index_bits]
+            enable, taken = loading & (word.space == space), word
+            if space == Space.ACTIVATION and self.config.stream:
+                enable, taken = m.submodules.intake.write, m.submodules.intake.held
+            row, index = taken.address[index_bits:], taken.address[:index_bits]
             if space == Space.PROGRAM:
                 program = m.submodules.program
                 m.d.comb += [
@@ -351,5 +358,19 @@ class Core(wiring.Component):
                     part.load_enable.eq(enable),
                     part.load_row.eq(row),
                     part.load_word.eq(index),
-                    part.load_data.eq(word.data),
+                    part.load_data.eq(taken.data),
                 ]
+
+    def _connect_intake(self, m: Module) -> None:
+        """Words of the next input, while the core is busy with the present one."""
+        m.submodules.intake = intake = Intake()
+        decoder, sequencer = m.submodules.decoder, m.submodules.sequencer
+        m.d.comb += [
+            intake.busy.eq(self.busy),
+            intake.start.eq(self.start),
+            intake.release.eq(sequencer.done & decoder.fields.release),
+            intake.storing.eq(m.submodules.store.enable),
+            intake.valid.eq(self.load.valid),
+            intake.word.eq(self.load.payload),
+            self.load.ready.eq(intake.ready),
+        ]

@@ -59,6 +59,10 @@ Where ``config.copies`` says so, the program memory may hold tiles of weights be
 instruction, ``config.tile_words`` each, and instructions copy them into the weight
 memory while others compute (`weft.hw.copier`).
 
+Where ``config.stream`` says so, the host may load words into the activation memory during a run,
+from the moment on when the last step of the first instruction marked `release` has read its word
+(`weft.hw.intake`). Then they change at any time: no instruction may read or write them after that.
+
 Nothing here needs Amaranth: the compiler encodes, the interpreter decodes, and
 the gateware unpacks by the same `layout`.
 """
@@ -165,6 +169,8 @@ class Instruction:
         start to go into the weight memory, tile by tile from row `copy_row` on, in the background.
     copied : int
         1 to begin only when no copy is under way.
+    release : int
+        1 where the program has read its inputs when this instruction has.
     end : int
         1 in a program's last instruction.
     """
@@ -224,6 +230,7 @@ class Instruction:
     copy_source: int = 0
     copy_row: int = 0
     copied: int = 0
+    release: int = 0
     end: int = 0
 
 
@@ -287,6 +294,8 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
         result["copy_words"] = result["copy_source"] = (bits(config.program_depth), False)
         result["copy_row"] = (bits(config.weight_depth), False)
         result["copied"] = (1, False)
+    if config.stream:
+        result["release"] = (1, False)
     result.update(_requantizer_widths(config))
     return result
 

@@ -20,6 +20,9 @@ BANK = 2
 #: instruction that begins then can read it.
 COPY = BANK + 1
 
+#: From the issue of the last step that reads an input until the host may load the next one.
+RELEASE = SEQUENCE
+
 #: A wide product, a rounding shift, and what makes a code of the result.
 MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
 

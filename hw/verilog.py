@@ -30,6 +30,11 @@ One clock, clk; rst is synchronous and active high. A word moves where valid and
 4. Output: give word addresses of the activation memory on read; the words come on data, in order.
 5. Go on with step 2: the images stay."""
 
+_STREAM = """\
+While busy, load already takes words for space 0, from the moment on when the program releases its
+inputs: offer the next input at any time, and start when the present outputs are read. A program
+whose summary says null for released_cycles has no room for that: load when these are read."""
+
 
 def to_verilog(config: Config, program_digest: str | None = None) -> str:
     """Verilog of the core of `config`, with its header.
@@ -72,6 +77,7 @@ def _header(config: Config, program_digest: str | None) -> str:
         "LICENSE: generated code belongs to the user who generated it.",
         "",
         *_PROTOCOL.splitlines(),
+        *(_STREAM.splitlines() if config.stream else ()),
         "",
         f"configuration: {json.dumps(asdict(config), sort_keys=True)}",
         f"configuration digest: {config.digest}",

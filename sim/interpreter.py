@@ -39,6 +39,7 @@ class Machine:
         self.tables = tables.view(np.int8).reshape(-1, 256)
         self.program = program.instructions
         self.words = images[Space.PROGRAM].view("<u4").reshape(-1)
+        self.inputs = [program.placements[name] for name in program.core_inputs]
         self._copy: tuple[slice, np.ndarray] | None = None
 
     def run(self) -> None:
@@ -60,6 +61,10 @@ class Machine:
             self._requantize(ins, tile, totals(ins, turns, tile)) for tile in range(turns["tile"])
         ]
         self._store(ins, np.stack(codes))
+        if ins.release:
+            # The next inputs may be there or not: other codes show who still reads these.
+            for place in self.inputs:
+                self.activation[place.base : place.base + place.words] ^= -1
 
     def _start_copy(self, ins: Instruction) -> None:
         """Until it is waited for, what is copied may be there or not: other weights show it."""

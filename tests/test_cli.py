@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from weft.cli import cli, main
 from weft.commands import levels
+from weft.commands.summary import show_release
 from weft.compiler.edges import decode_outputs, encode_inputs
 from weft.compiler.program import Program
 from weft.errors import RefusedError
@@ -214,7 +215,7 @@ def test_simulate_at_golden_needs_no_array(capsys, files, tmp_path):
     assert status == 0
     assert found == {
         "level": "golden", "outputs": str(out), "cycles": None,
-        "multipliers": None, "macs": 97088, "utilization": None,
+        "multipliers": None, "macs": 97088, "utilization": None, "stream": None,
     }  # fmt: skip
     outputs = np.load(out)["outputs"]
     assert outputs.shape == (3, 10)
@@ -245,6 +246,45 @@ def test_simulate_counts_cycles(capsys, files, tmp_path, monkeypatch):
     assert found["cycles"] == [8000, 8100, 8200]
     assert found["multipliers"] == 16
     assert found["utilization"] == pytest.approx(97088 / (16 * 8100))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_simulate_a_stream(capsys, files, tmp_path):
+    """The throughput is reported apart from the latency."""
+    folder, samples = tmp_path / "stream", ["--inputs", files / "x.npz"]
+    status, summary = run_json(
+        capsys, "compile", files / "int8.onnx", "--array", "4x4", "--stream", "-o", folder
+    )
+    assert status == 0
+    assert summary["config"]["stream"] == 1
+    assert 0 < summary["released_cycles"] < summary["cycles"]
+    command = ["simulate", folder, *samples, "--level", "verilog", "--stream"]
+    status, found = run_json(capsys, *command, "-o", tmp_path / "y.npz")
+    assert status == 0
+    assert found["cycles"] == [summary["cycles"]] * 3
+    stream = found["stream"]
+    assert len(stream["cycles"]) == 2
+    assert summary["cycles"] < min(stream["cycles"]) <= max(stream["cycles"]) < stream["alone"]
+    assert main(["simulate", str(folder), *map(str, samples), "-o", str(tmp_path / "g.npz")]) == 0
+    outputs = (np.load(tmp_path / name)["outputs"] for name in ("y.npz", "g.npz"))
+    assert np.array_equal(*outputs)
+    capsys.readouterr()
+    assert main([*map(str, command), "-o", str(tmp_path / "y.npz")]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    period, alone = stream["cycles"][0], stream["alone"]
+    assert f"as a stream a sample every {period:,} cycles, loading and reading included" in text
+    assert f"one after the other every {alone:,}" in text
+    assert main(["compile", str(files / "int8.onnx"), "--array", "4x4", "--stream",
+                 "-o", str(folder)]) == 0  # fmt: skip
+    text = " ".join(capsys.readouterr().out.split())
+    released, cycles = summary["released_cycles"], summary["cycles"]
+    assert f"the next input may be loaded after {released:,} of {cycles:,} cycles" in text
+
+
+def test_a_release_without_room_is_said(capsys):
+    show_release(None, 100)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "the next input is loaded when the outputs are read: activation memory has no" in text
 
 
 def test_verify_of_equal_levels(capsys, files):
@@ -464,6 +504,17 @@ def test_bad_usage(capsys, tmp_path, files, digits_onnx):
         (["quantize", quantized, "--data", files / "x.npz", "-o", out], 1, "quantised already"),
         (["simulate", files / "array", *x, "--array", "4x4", *y], 2, "leave --array out"),
         (["simulate", tmp_path, *x, *y], 2, "weft compile MODEL"),
+        (["simulate", quantized, *x, *y, "--stream"], 2, "add --level verilog"),
+        (
+            ["simulate", files / "array", *x, *y, "--stream", "--level", "verilog"],
+            2,
+            "compile the model with --stream",
+        ),
+        (
+            ["compile", quantized, "--board", "icebreaker", "--stream", "-o", out],
+            2,
+            "--stream says more of --array RxC",
+        ),
         (["simulate", quantized, *x, "-o", tmp_path / "no" / "y.npz"], 2, "cannot be written"),
         (["verify", tmp_path / "none", *x], 2, "weft compile MODEL"),
         (["build", tmp_path / "none"], 2, "weft compile MODEL"),

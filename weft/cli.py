@@ -279,7 +279,11 @@ def compile_(
 @inputs_option
 @click.option("--level", type=click.Choice(LEVELS), default="golden", show_default=True)
 @simulator_option
-@array_options("Array to compile a MODEL for, where the level needs one.")
+@array_options(
+    "Array to compile a MODEL for, where the level needs one.",
+    stream="Load each sample while the one before is computed, and measure the throughput; "
+    "with --level verilog, and a DIR compiled with it.",
+)
 @rounding_option
 @output_option
 @json_option
@@ -293,14 +297,19 @@ def simulate(
     rounding: TfliteRounding | None,
     output: Path,
     as_json: bool,
+    stream: int | None,
     **parts: int | None,
 ) -> None:
     """Run samples through a quantised MODEL or a compiled DIR at one level."""
     from weft.commands.simulate import simulate
 
+    if stream and level != "verilog":
+        raise click.UsageError("--stream measures cycles in the Verilog; add --level verilog.")
+    if array and stream:
+        parts["stream"] = stream
     result = simulate(
         source, inputs, output, level=level, simulator=simulator,
-        array=array_of(array, **parts), rounding=rounding,
+        array=array_of(array, **parts), rounding=rounding, stream=bool(stream),
     )  # fmt: skip
     finish(result, as_json)
 

@@ -74,7 +74,9 @@ report_option = click.option(
 )  # fmt: skip
 
 
-def array_options(text: str, **more: Any) -> Callable:
+def array_options(
+    text: str, *, stream: str = "Take the next input while it computes.", **more: Any
+) -> Callable:
     """``--array`` with its own help, and what else an array has beside its shape."""
     options = (
         click.option("--array", type=ArrayShape(), help=text, **more),
@@ -93,6 +95,9 @@ def array_options(text: str, **more: Any) -> Callable:
         click.option(
             "--multiplier-bits", type=click.IntRange(1, 31), metavar="N",
             help="Bits of its requantizer's multiplier; fewer than 31 are not exact.",
+        ),
+        click.option(
+            "--stream", type=int, is_flag=True, flag_value=1, default=None, help=stream
         ),
     )  # fmt: skip
 

@@ -143,22 +143,45 @@ class Bench:
     async def run(self) -> None:
         """Run everything; raise `StuckError` if the core gets stuck."""
         self.dut.stalls.value = self.plan["stalls"]
+        self.dut.overlaps.value = int(self.plan["overlaps"])
         self.dut.go.value = 1
         # The initial values of the harness's flags must not look like words that have moved.
         await Timer(4 * PERIOD, "ns")
         with (self.folder / "progress").open("ab", buffering=0) as progress:
             for job in self.plan["jobs"]:
                 await self.loads.send(job["load"])
+                if self.plan["stream"]:
+                    self.begin_stream(job)
                 for _ in range(job["samples"]):
-                    await self.sample(job)
+                    await (self.streamed(job) if self.plan["stream"] else self.sample(job))
                     progress.write(b".")
+                self.dut.streaming.value = 0
+
+    def begin_stream(self, job: dict[str, int]) -> None:
+        """Have the harness run all samples of a job, each loaded during the one before."""
+        for name in ("samples", "input", "read", "ahead"):
+            getattr(self.dut, f"stream_{name}").value = job[name]
+        self.dut.streaming.value = 1
+
+    async def streamed(self, job: dict[str, int]) -> None:
+        """Wait for the outputs of the next sample of a stream."""
+        cycles = job["limit"] + _PATIENCE * (job["input"] + job["read"]) + 1000
+        try:
+            await with_timeout(RisingEdge(self.dut.sampled), cycles * PERIOD, "ns")
+        except SimTimeoutError:
+            raise StuckError(f"it did not finish a sample within {cycles} cycles") from None
+        self.finished(job)
 
     async def sample(self, job: dict[str, int]) -> None:
         """One inference: input, start, output."""
         await self.loads.send(job["input"])
         await self.runs.move(1, job["limit"])
-        self.cycles.append(int(self.dut.seen_cycles.value))
         await self.reads.request(job["read"])
+        self.finished(job)
+
+    def finished(self, job: dict[str, int]) -> None:
+        """Take the cycles and outputs of a sample."""
+        self.cycles.append(int(self.dut.seen_cycles.value))
         words = self.monitor.take(job["read"])
         if self.scoreboard is not None:
             self.scoreboard.check(words, sample=len(self.cycles) - 1)

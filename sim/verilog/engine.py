@@ -20,6 +20,7 @@ from weft.sim.trace import ends
 from weft.sim.verilog import harness
 from weft.sim.verilog.build import Simulation, build, runner, tail
 from weft.sim.verilog.source import core_verilog
+from weft.sim.verilog.stream import check_stream, with_times
 
 #: Called with the number of samples done and of all samples.
 Progress = Callable[[int, int], None]
@@ -35,6 +36,7 @@ def run(
     progress: Progress | None = None,
     expected: Mapping[str, np.ndarray] | None = None,
     trace: bool = False,
+    stream: bool = False,
 ) -> RunResult:
     """Run every sample of `inputs` in one simulation.
 
@@ -54,11 +56,13 @@ def run(
         Outputs that the test bench shall compare with while it runs.
     trace : bool
         Also see how long each instruction takes.
+    stream : bool
+        Load each sample while the core computes the one before.
 
     Returns
     -------
     RunResult
-        With the cycles of each sample.
+        With the cycles of each sample; a `StreamResult` with `stream`.
 
     Raises
     ------
@@ -74,6 +78,7 @@ def run(
         progress=progress,
         expected=None if expected is None else [expected],
         trace=trace,
+        stream=stream,
     )
     return result
 
@@ -111,27 +116,32 @@ def run_jobs(
     progress: Progress | None = None,
     expected: Sequence[Mapping[str, np.ndarray]] | None = None,
     trace: bool = False,
+    stream: bool = False,
 ) -> list[RunResult]:
     """Run jobs of one configuration, one after another; the core keeps its memories between."""
     if not jobs:
         return []
     same_configuration(jobs)
+    if stream:
+        for job in jobs:
+            check_stream(job)
     simulation = prepare(
         jobs[0].program, simulator=simulator, verilog_path=verilog_path, trace=trace
     )
     folder = Path(tempfile.mkdtemp(prefix="weft-simulation-"))
-    _write_plan(folder, jobs, stalls_seed or 0, expected)
+    _write_plan(folder, jobs, stalls_seed or 0, expected, stream)
     # On failure the folder stays: the error names the log in it.
     result = _simulate(simulation, folder, sum(job.samples for job in jobs), progress)
     if result["mismatch"] is not None:
         raise RefusedError(_mismatch(jobs, result["mismatch"], simulator))
     words = np.fromfile(folder / harness.DATA_FILE, "<u4")
     events = np.fromfile(folder / harness.TRACE_FILE, "<u4") if trace else None
+    times = np.fromfile(folder / harness.STREAM_FILE, "<u4") if stream else None
     shutil.rmtree(folder)
     results = _results(jobs, words, result["cycles"])
     if events is not None:
         _take_trace(jobs, results, events)
-    return results
+    return results if times is None else with_times(jobs, results, times)
 
 
 def prepare(
@@ -173,6 +183,7 @@ def _write_plan(
     jobs: Sequence[Job],
     stalls: int,
     expected: Sequence[Mapping[str, np.ndarray]] | None,
+    stream: bool,
 ) -> None:
     with (folder / harness.LOAD_FILE).open("wb") as loads:
         for job in jobs:
@@ -183,6 +194,8 @@ def _write_plan(
             reads.write(job.addresses.astype(">u4").tobytes() * job.samples)
     plan = {
         "stalls": stalls & 0xFFFFFFFF,
+        "stream": stream,
+        "overlaps": bool(jobs[0].program.config.stream),
         "scored": expected is not None,
         "jobs": [
             {
@@ -191,6 +204,7 @@ def _write_plan(
                 "input": len(job.input[0]) if job.samples else 0,
                 "read": len(job.addresses),
                 "limit": job.limit,
+                "ahead": int(job.program.released is not None),
             }
             for job in jobs
         ],

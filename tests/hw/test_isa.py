@@ -124,7 +124,8 @@ def test_field_that_the_configuration_has_not(name):
 
 
 def test_every_field_is_placed_where_all_is_there():
-    config = Config(rows=12, columns=4, window=3, multiplier_bits=31, elementwise=1, copies=1)
+    config = Config(rows=12, columns=4, window=3, multiplier_bits=31, elementwise=1, copies=1,
+                    stream=1)  # fmt: skip
     assert {f.name for f in layout(config)} == {f.name for f in fields(Instruction)}
     assert {f.name for f in fields(Instruction)} > set(LATE)
 

@@ -30,6 +30,7 @@ def run_level(
     verilog_path: Path | None = None,
     progress: Progress | None = None,
     trace: bool = False,
+    stream: bool = False,
 ) -> RunResult:
     """Run a program at one level.
 
@@ -47,6 +48,9 @@ def run_level(
         Told how far the levels "rtl" and "verilog" are; the others do not say.
     trace : bool
         At these levels, also see how long each instruction takes.
+    stream : bool
+        At the level "verilog", load each sample while the core computes the one before: the
+        result is a `weft.sim.verilog.stream.StreamResult`.
     """
     match level:
         case "golden":
@@ -60,7 +64,7 @@ def run_level(
                 _check_core(verilog_path, program)
             return verilog.run(
                 program, inputs, simulator=simulator, verilog_path=verilog_path,
-                progress=progress, trace=trace,
+                progress=progress, trace=trace, stream=stream,
             )  # fmt: skip
     raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,34 @@ from weft.models import (
     write_samples,
 )
 from weft.sim import golden
+from weft.sim.verilog.stream import StreamResult
 
 #: The array a model is compiled for when nobody says.
 DEFAULT_ARRAY = Config(rows=8, columns=8)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """How fast samples follow one another, loading and reading included.
+
+    Parameters
+    ----------
+    cycles : list of int
+        From the start of each sample to that of the next.
+    alone : int
+        Per sample where the next one is loaded when the outputs are read.
+    """
+
+    cycles: list[int]
+    alone: int
+
+    def show(self) -> None:
+        """Print it for a person."""
+        mean = sum(self.cycles) / len(self.cycles)
+        say(
+            f"as a stream a sample every {mean:,.0f} cycles, loading and reading included; "
+            f"one after the other every {self.alone:,}"
+        )
 
 
 @dataclass(frozen=True)
@@ -45,6 +70,8 @@ class Simulated:
         Useful multiplications of one inference.
     utilization : float or None
         ``macs / (multipliers * cycles)``, the mean over the samples.
+    stream : Throughput or None
+        Where the samples ran as a stream.
     """
 
     level: str
@@ -53,6 +80,7 @@ class Simulated:
     multipliers: int | None
     macs: int
     utilization: float | None
+    stream: Throughput | None = None
 
     holds = True
 
@@ -69,6 +97,8 @@ class Simulated:
                 f"{mean:,.0f} cycles per sample, {self.macs:,} MACs on {self.multipliers} "
                 f"multipliers: utilization {self.utilization:.1%}"
             )
+        if self.stream is not None:
+            self.stream.show()
 
 
 def simulate(
@@ -80,6 +110,7 @@ def simulate(
     simulator: str = "verilator",
     array: Config | tuple[int, int] | None = None,
     rounding: TfliteRounding | None = None,
+    stream: bool = False,
 ) -> Simulated:
     """Run samples through a quantised model or a compiled folder.
 
@@ -97,7 +128,12 @@ def simulate(
         The array to compile a model for; a folder has its own.
     rounding : str, optional
         Of a TFLite model, as `read_network` takes it; a folder has its own.
+    stream : bool
+        Load each sample while the one before is computed; for the level "verilog", and a folder
+        that is compiled for it.
     """
+    if stream and level != "verilog":
+        raise InputError(f"a stream runs at level verilog, not at level {level}")
     program = None
     if is_folder(source):
         if array:
@@ -110,9 +146,10 @@ def simulate(
         network = read_network(source, rounding)
         if level != "golden" or array:
             with naming(str(source)):
-                program = compile_for_array(network, array or DEFAULT_ARRAY)
+                program = compile_for_array(network, array or _default(stream))
     samples = read_samples(inputs, network)
     codes = encode_inputs(network, samples)
+    throughput = None
     with step(f"simulating {len(next(iter(codes.values())))} samples, level {level}") as running:
         if program is None:
             outputs, cycles = golden.run_network(network, codes), None
@@ -120,8 +157,10 @@ def simulate(
             verilog = source / VERILOG if is_folder(source) else None
             result = run_level(
                 level, program, codes, simulator=simulator, verilog_path=verilog,
-                progress=running.progress,
+                progress=running.progress, stream=stream,
             )  # fmt: skip
+            if isinstance(result, StreamResult):
+                throughput = Throughput(result.periods, result.alone)
             outputs, cycles = result.outputs, result.cycles
             if level == "program":  # it has no clock, but every cycle of it is known
                 count = sum(layer["cycles"] for layer in program.layers)
@@ -132,4 +171,8 @@ def simulate(
     utilization = None
     if cycles and multipliers:
         utilization = work * len(cycles) / (multipliers * sum(cycles))
-    return Simulated(level, str(output), cycles, multipliers, work, utilization)
+    return Simulated(level, str(output), cycles, multipliers, work, utilization, throughput)
+
+
+def _default(stream: bool) -> Config:
+    return replace(DEFAULT_ARRAY, stream=int(stream))

@@ -10,6 +10,7 @@ from typing import Any
 
 from weft.compiler.compile import macs
 from weft.compiler.program import Program
+from weft.compiler.release import release_cycle
 from weft.console import say, short, table
 from weft.hw.config import MULTIPLIER_BITS, Space
 
@@ -52,6 +53,7 @@ def summarize(program: Program, model: Path, board: str | None, rounding: str) -
         "cycles": sum(layer["cycles"] for layer in program.layers),
         "layers": program.layers,
         "copied_bytes": program.copied_bytes,
+        "released_cycles": release_cycle(program),
         "memories": _memories(program),
     }
 
@@ -71,6 +73,17 @@ def _memories(program: Program) -> list[dict[str, Any]]:
         }
         for space in Space
     ]
+
+
+def show_release(released: int | None, cycles: int) -> None:
+    """Print when the next input may be loaded."""
+    if released is None:
+        say(
+            "the next input is loaded when the outputs are read: activation memory has no room to "
+            "keep inputs apart from what is computed, or an output is an input"
+        )
+    else:
+        say(f"the next input may be loaded after {released:,} of {cycles:,} cycles")
 
 
 def show_summary(summary: dict[str, Any]) -> None:
@@ -104,6 +117,8 @@ def show_summary(summary: dict[str, Any]) -> None:
             f"{summary['copied_bytes']:,} bytes of weights are copied from the program memory "
             "in every inference, while the array computes"
         )
+    if config["stream"]:
+        show_release(summary["released_cycles"], summary["cycles"])
     if summary["rounding"] in _WHOSE:
         say(f"{summary['rounding']}: {_WHOSE[summary['rounding']]}")
     if 0 < config["multiplier_bits"] < MULTIPLIER_BITS:
