@@ -63,7 +63,7 @@ def test_kws(tmp_path):
     published.folder("kws")
     program = kws(tmp_path)
     assert program.config == BOARD.large
-    assert sum(instruction_cycles(program.instructions, program.config)) < 245_000
+    assert sum(instruction_cycles(program.instructions, program.config)) <= 208_000
     assert_golden(program, interpreter.run)
 
 
