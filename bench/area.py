@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from amaranth.back import rtlil
 
-from weft.boards import icebreaker, ulx3s_85f
+from weft.boards import icebreaker
 from weft.boards.build import COLLISIONS
 from weft.boards.cache import digest, step
 from weft.boards.tools import find_tool, run_tool, tool_version
@@ -88,10 +88,6 @@ CONFIGS: dict[Family, tuple[Config, ...]] = {
         _with(_WIDE, 16, 16, 8, multiplier_bits=10),
         _with(_WIDE, 8, 8, 8, multiplier_bits=20, elementwise=1, table_multipliers=16),
         _with(_SMALL, 4, 4, 4, multiplier_bits=10, elementwise=1, table_multipliers=6),
-        _with(_SMALL, 4, 4, 2, window=1, interleave=3),
-        _with(_SMALL, 8, 4, 4, window=1, interleave=4, copies=1),
-        _with(_WIDE, 8, 4, 4, copies=1, multiplier_bits=31),
-        ulx3s_85f.BOARD.config,
         Config(
             rows=8,
             columns=8,
@@ -128,13 +124,7 @@ CONFIGS: dict[Family, tuple[Config, ...]] = {
         _with(_SMALL, 4, 4, 4, elementwise=1),
         _with(_SMALL, 4, 4, 2, table_multipliers=5),
         _with(_SMALL, 4, 2, 2, table_multipliers=4),
-        _with(_SMALL, 4, 4, 2, copies=1),
-        _with(_SMALL, 4, 2, 2, window=1, interleave=3),
-        _with(_SMALL, 6, 2, 2, window=1, interleave=3, copies=1),
-        _with(_SMALL, 4, 4, 2, single_port=1, activation_depth=4096, program_depth=8192),
-        _with(_SMALL, 4, 2, 1, single_port=1, copies=1, program_depth=8192),
         icebreaker.BOARD.config,
-        icebreaker.BOARD.large,
     ),
 }
 
