@@ -76,7 +76,7 @@ def measure(seeds: int = SEEDS, samples: int = SAMPLES) -> dict[str, Any]:
                 path, inputs = quantized_by_onnxruntime(
                     name, seed, Path(folder), samples, **OPTIONS["qdq uint8 per channel"]
                 )
-                (expected,) = run_onnxruntime(path, inputs, unsigned=True)
+                (expected,) = run_onnxruntime(path, inputs)
                 network = read_network(path)
             for kind, row in rows.items():
                 apart = difference(rounded(network, kind), inputs, expected)
