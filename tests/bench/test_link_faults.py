@@ -1,0 +1,31 @@
+"""Faults on the simulated board's line, a few of those of bench/link_faults.py."""
+
+import json
+import runpy
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parents[2] / "bench"
+
+
+@pytest.fixture(scope="module")
+def faults():
+    return runpy.run_path(str(BENCH / "link_faults.py"))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_fault_passes_for_an_answer(faults, seed):
+    record = faults["inject"](500, seed)
+    assert faults["holds"](record), record
+    assert record["came_of_runs"]["right"] > 0
+
+
+def test_the_record_is_of_100_000_frames(faults):
+    record = json.loads(faults["RESULT"].read_text())
+    assert record["frames"] >= 100_000
+    assert faults["holds"](record)
+    known = {"right", "a second host was refused"}
+    told = Counter(record["came_of_runs"]).keys() - known
+    assert all(text.startswith(("the board on PORT", "PORT", "no good answer")) for text in told)
