@@ -728,7 +728,9 @@ def test_simulate_at_program_knows_the_cycles(capsys, files, tmp_path):
         "-o", tmp_path / "y.npz",
     )  # fmt: skip
     assert status == 0
-    assert set(found) == {"level", "outputs", "cycles", "multipliers", "macs", "utilization"}
+    names = {"level", "outputs", "cycles", "multipliers", "macs", "utilization", "stream"}
+    assert set(found) == names
+    assert found["stream"] is None
     assert found["cycles"] == [summary["cycles"]] * 3
     assert found["utilization"] == pytest.approx(97088 / (16 * summary["cycles"]))
 
