@@ -106,6 +106,12 @@ def test_a_program_of_another_configuration_is_not_flashed():
         SimulatedBoard(pair("5x3", 0).program.config, pair(ARRAY, FIRST).program)
 
 
+def test_a_system_without_pseudo_terminals(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tty", None)
+    with pytest.raises(RefusedError, match="no pseudo-terminals, .* on Linux or macOS"):
+        SimulatedBoard(pair(ARRAY, FIRST).program.config)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A program as `weft compile` leaves it, and samples for it."""

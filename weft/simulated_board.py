@@ -8,7 +8,6 @@ import selectors
 import shutil
 import subprocess
 import tempfile
-import tty
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -84,6 +83,13 @@ class SimulatedBoard:
     def _start(self, config: Config, program: Program | None, noise: Noise) -> None:
         from weft.sim.line.sources import IMAGES_FILE  # noqa: PLC0415
 
+        try:
+            import tty  # noqa: PLC0415
+        except ImportError:
+            raise RefusedError(
+                "this system has no pseudo-terminals, which a simulated board needs; run it on "
+                "Linux or macOS"
+            ) from None
         binary = board_executable(config)
         (self._folder / IMAGES_FILE).write_bytes(b"" if program is None else flash_bytes(program))
         master, slave = os.openpty()
