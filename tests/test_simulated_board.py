@@ -108,7 +108,7 @@ def test_a_program_of_another_configuration_is_not_flashed():
 
 def test_a_system_without_pseudo_terminals(monkeypatch):
     monkeypatch.setitem(sys.modules, "tty", None)
-    with pytest.raises(RefusedError, match="no pseudo-terminals, .* on Linux or macOS"):
+    with pytest.raises(RefusedError, match=r"no pseudo-terminals, .* on Linux or macOS"):
         SimulatedBoard(pair(ARRAY, FIRST).program.config)
 
 
