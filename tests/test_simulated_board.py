@@ -52,6 +52,21 @@ def test_a_flashed_program_runs_without_being_loaded(board):
     assert result.cycles == [cycles(program)] * 2
 
 
+def test_a_good_line_loses_nothing(board, monkeypatch):
+    """Many samples, every request answered at once: nothing is repeated."""
+    program, _ = pair(ARRAY, FIRST).drawn
+    rng = np.random.default_rng(3)
+    inputs = {
+        name: rng.integers(-128, 128, (40, *program.network.tensors[name].shape), np.int8)
+        for name in program.core_inputs
+    }
+    drains = []
+    with device(board) as opened:
+        monkeypatch.setattr(opened._transport, "drain", drains.append)
+        assert_equals_golden(opened, (program, inputs))
+    assert drains == []
+
+
 def test_another_program_is_loaded_and_a_reset_brings_the_first_one_back(board):
     program = pair(ARRAY, FIRST).program
     with device(board) as opened:

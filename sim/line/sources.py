@@ -232,8 +232,10 @@ int main(int argc, char** argv) {
           std::fflush(stdout);
         }
       }
-      quiet = 0;
-      to.timer = 0;
+      if (sleep) {
+        quiet = 0;
+        to.timer = 0;  // whatever woke it is there
+      }
     }
   }
 }
