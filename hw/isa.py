@@ -72,6 +72,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -315,7 +316,8 @@ def _requantizer_widths(config: Config) -> dict[str, tuple[int, bool]]:
     return result
 
 
-def layout(config: Config) -> list[Field]:
+@lru_cache(maxsize=64)
+def layout(config: Config) -> tuple[Field, ...]:
     """Places every field in 32-bit words, none across two: `EARLY` ones, then the widest first."""
     sizes = widths(config)
     used: list[int] = []
@@ -331,14 +333,16 @@ def layout(config: Config) -> list[Field]:
             used.append(0)
         result.append(Field(name, word, used[word], width, signed))
         used[word] += width
-    return result
+    return tuple(result)
 
 
+@lru_cache(maxsize=64)
 def instruction_words(config: Config) -> int:
     """32-bit words that one instruction takes."""
     return 1 + max(field.word for field in layout(config))
 
 
+@lru_cache(maxsize=64)
 def fetch_cycles(config: Config) -> int:
     """Cycles from the first word of an instruction until it may begin, both included."""
     words = {field.name: field.word for field in layout(config)}
