@@ -204,7 +204,7 @@ def _write_plan(
                 "input": len(job.input[0]) if job.samples else 0,
                 "read": len(job.addresses),
                 "limit": job.limit,
-                "ahead": int(job.program.released is not None),
+                "ahead": int(stream and job.program.released is not None),
             }
             for job in jobs
         ],
