@@ -108,7 +108,7 @@ def test_memories_with_one_port():
     """The iCEBreaker's second configuration, as place and route counts it."""
     config = icebreaker.BOARD.large
     area = estimate_area(config, "ice40")
-    assert (area.block_rams, area.spram) == (28, 4)
+    assert (area.block_rams, area.spram) == (30, 4)
     other = replace(config, single_port=0)
     assert count_block_rams(config, "ecp5") == count_block_rams(other, "ecp5")
     assert estimate_area(other, "ice40").spram == 0
