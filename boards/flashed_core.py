@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, unsigned
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
 
-from weft.hw.ports import LoadWord
+from weft.hw.ports import core_ports
 
 
 class FlashedCore(wiring.Component):
@@ -27,19 +27,7 @@ class FlashedCore(wiring.Component):
 
     def __init__(self, module: str):
         self._module = module
-        super().__init__(
-            {
-                "load": In(stream.Signature(LoadWord)),
-                "read": In(stream.Signature(unsigned(24))),
-                "data": Out(stream.Signature(unsigned(32))),
-                "start": In(1),
-                "busy": Out(1),
-                "cycles": Out(32),
-                "digest": Out(64),
-                "flashed": Out(1),
-                "ready": Out(1),
-            }
-        )
+        super().__init__(core_ports() | {"digest": Out(64), "flashed": Out(1), "ready": Out(1)})
 
     def elaborate(self, platform):
         m = Module()

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 #: Raised whenever the meaning of an instruction or of a memory's contents changes.
-FORMAT = 4
+FORMAT = 5
 
 
 #: Bits of TFLite's multipliers.

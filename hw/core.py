@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 
 from weft.hw.accumulate import Accumulator
 from weft.hw.array import Array
@@ -27,7 +26,7 @@ from weft.hw.intake import Intake
 from weft.hw.isa import Elementwise as Operation
 from weft.hw.latency import SEQUENCE, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
-from weft.hw.ports import LoadWord
+from weft.hw.ports import LoadWord, core_ports
 from weft.hw.readback import ReadBack
 from weft.hw.requantize import Requantize
 from weft.hw.requantize_multiplier import RequantizeMultiplier
@@ -67,16 +66,7 @@ class Core(wiring.Component):
     def __init__(self, config: Config, images: Mapping[Space, np.ndarray] | None = None):
         self.config = config
         self.images = dict(images or {})
-        super().__init__(
-            {
-                "load": In(stream.Signature(LoadWord)),
-                "read": In(stream.Signature(unsigned(24))),
-                "data": Out(stream.Signature(unsigned(32))),
-                "start": In(1),
-                "busy": Out(1),
-                "cycles": Out(32),
-            }
-        )
+        super().__init__(core_ports())
 
     def elaborate(self, platform):
         m = Module()

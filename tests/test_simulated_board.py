@@ -174,6 +174,14 @@ def test_the_command_offers_a_port_until_it_is_interrupted(folder, tmp_path):
     assert "Traceback" not in errors
 
 
+def test_a_board_that_ends_by_itself():
+    program = pair(ARRAY, FIRST).program
+    with SimulatedBoard(program.config, program) as board:
+        board._process.kill()
+        with pytest.raises(RefusedError, match=r"^the simulated board on /dev/.* has stopped "):
+            board.wait()
+
+
 def test_a_folder_that_is_none(tmp_path, capsys):
     assert main(["board-sim", str(tmp_path / "none")]) == 2
     assert "weft compile MODEL" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 from weft.compiler.program import Program
 from weft.errors import RefusedError
@@ -129,10 +130,19 @@ class SimulatedBoard:
         process.stdin.flush()
         self._await_ready()
 
-    def wait(self) -> int:
-        """Wait until it ends, which it does by itself only where something is wrong."""
+    def wait(self) -> NoReturn:
+        """Wait as long as it runs.
+
+        Raises
+        ------
+        RefusedError
+            When it ends by itself, which it does only where something is wrong.
+        """
         assert self._process is not None
-        return self._process.wait()
+        status = self._process.wait()
+        raise RefusedError(
+            f"the simulated board on {self.port} has stopped (status {status}); start it again"
+        )
 
     def close(self) -> None:
         """Switch it off; harmless when done twice."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.boards.driver import Device
+from weft.compiler.program import Program
 from weft.console import say, step
 from weft.models import read_program
 from weft.simulated_board import SimulatedBoard
@@ -64,22 +65,28 @@ def board_sim(folder: Path) -> Iterator[tuple[SimulatedBoard, Simulated]]:
     The board, and what it is.
     """
     program = read_program(folder)
-    with step("building the simulated board"):
-        board = SimulatedBoard(program.config, program)
-    with board:
+    with _flashed(program) as board:
         digests = (program.config.digest, program.digest)
         yield board, Simulated(board.port, str(folder), *digests)
 
 
 @contextmanager
-def open_device(port: str, folder: Path) -> Iterator[Device]:
-    """The board on a serial port; `SIMULATED` is one that lives as long as it is used."""
+def open_device(port: str, program: Program) -> Iterator[Device]:
+    """The board on a serial port.
+
+    `SIMULATED` is one that is flashed with the program, and lives as long as it is used.
+    """
     if port != SIMULATED:
         with Device(port) as device:
             yield device
         return
     with (
-        board_sim(folder) as (board, _),
+        _flashed(program) as board,
         Device(board.port, timeout=_ANSWER, limit=_INFERENCE) as device,
     ):
         yield device
+
+
+def _flashed(program: Program) -> SimulatedBoard:
+    with step("building the simulated board"):
+        return SimulatedBoard(program.config, program)

@@ -53,7 +53,7 @@ def run(folder: Path, inputs: Path, output: Path, *, port: str) -> Ran:
     """
     program = read_program(folder)
     codes = encode_inputs(program.network, read_samples(inputs, program.network))
-    with open_device(port, folder) as device, step(f"running on {port}") as running:
+    with open_device(port, program) as device, step(f"running on {port}") as running:
         result = device.run(
             program, codes, progress=lambda what, done, total: running.progress(done, total)
         )
