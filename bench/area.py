@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from amaranth.back import rtlil
 
-from weft.boards import icebreaker
 from weft.boards.build import COLLISIONS
 from weft.boards.cache import digest, step
+from weft.boards.catalog import icebreaker
 from weft.boards.tools import find_tool, run_tool, tool_version
 from weft.hw.area import Area, Family, count_block_rams, count_multipliers, features
 from weft.hw.config import Config

@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from weft.boards import icebreaker, ulx3s_85f
 from weft.boards.board import Board
 from weft.boards.build import build
+from weft.boards.catalog import icebreaker, ulx3s_85f
 from weft.boards.fmax import silicon, terms
 from weft.boards.registry import find_board
 from weft.errors import RefusedError

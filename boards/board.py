@@ -13,7 +13,7 @@ Family = Literal["ice40", "ecp5"]
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A board; each file beside this one makes one.
+    """A board; each file in `weft.boards.catalog` makes one.
 
     Parameters
     ----------
@@ -43,8 +43,11 @@ class Board:
         Name of the platform's resource.
     baud : int
         Bits per second, within 2 % of a whole fraction of the clock.
-    leds : tuple of int
-        Numbers of the LEDs that show busy and alive, as many as there are.
+    leds : tuple of int or str
+        The LEDs that show busy and alive, as many as there are: numbers, or colours (``"g"``) of
+        the one that has several.
+    unused : tuple of str
+        Names of the platform's outputs that would disturb if they were left alone.
     bitstream : str
         Suffix of the file that is flashed.
     flash_tool : str
@@ -52,6 +55,10 @@ class Board:
         To the permanent memory; ``{file}`` stands for the bitstream.
     sram_arguments : tuple of str
         Until the power goes, or empty where the board cannot.
+    usb_vendor : str
+        Four hexadecimal digits, of what the flash tool talks to.
+    plug : str
+        What to do so that the flash tool finds the board.
     synth_options : str
         More options for Yosys's synth command.
     place_options : tuple of str
@@ -77,11 +84,14 @@ class Board:
     large: Config | None = None
     uart: str = "uart"
     baud: int = 1_000_000
-    leds: tuple[int, ...] = ()
+    leds: tuple[int | str, ...] = ()
+    unused: tuple[str, ...] = ()
     bitstream: str
     flash_tool: str
     flash_arguments: tuple[str, ...]
     sram_arguments: tuple[str, ...] = ()
+    usb_vendor: str = "0403"
+    plug: str = "plug it in"
     synth_options: str = ""
     place_options: tuple[str, ...] = ()
     floorplan: Callable[[Config], dict[str, str]] | None = None

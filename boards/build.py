@@ -69,6 +69,8 @@ class BuildReport:
         Per stage.
     files : dict of str to str
         Relative to build.json: bitstream, report, logs.
+    bitstream_bytes : int
+        How long the bitstream is; 0 where there is none.
     """
 
     board: str
@@ -84,6 +86,7 @@ class BuildReport:
     seconds: dict[str, float] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    bitstream_bytes: int = 0
 
 
 def build(
@@ -400,6 +403,7 @@ class Build:
 
         self._stage("pack", inputs, [name], make)
         report.files["bitstream"] = name
+        report.bitstream_bytes = (self.out / name).stat().st_size
 
     def _write(self, report: BuildReport) -> None:
         text = json.dumps(asdict(report), indent=2)

@@ -13,6 +13,9 @@ from amaranth.lib.wiring import Out
 
 Pll = TypeVar("Pll", "Ice40Pll", "Ecp5Pll")
 
+#: The pin of the UP5K in its package of 48 that leads straight to the PLL.
+PLL_PAD = "35"
+
 #: iCE40 block RAMs read as zeros for about 3 us after configuration.
 RESET_SECONDS = 15e-6
 
@@ -150,7 +153,8 @@ class ClockGenerator(wiring.Component):
         lock = Signal()
         pin = platform.request(platform.default_clk, dir="-")
         if isinstance(self.pll, Ice40Pll):
-            self._ice40(m, pin, lock)
+            names = platform.lookup(platform.default_clk).ios[0].names
+            self._ice40(m, pin, lock, pad=names == [PLL_PAD])
         else:
             self._ecp5(m, pin, lock)
 
@@ -166,21 +170,27 @@ class ClockGenerator(wiring.Component):
         m.d.comb += ResetSignal("sync").eq(reset)
         return m
 
-    def _ice40(self, m: Module, pin: Any, lock: Signal) -> None:
+    def _ice40(self, m: Module, pin: Any, lock: Signal, *, pad: bool) -> None:
         assert isinstance(self.pll, Ice40Pll)
-        # The pad variant: a core PLL cannot share its site with the clock's pad.
+        # A core PLL cannot share its site with the clock's pad, and a pad's PLL has no other input.
+        source: dict[str, Any] = {}
+        if pad:
+            source["i_PACKAGEPIN"] = pin.io
+        else:
+            m.submodules.buffer = buffer = io.Buffer("i", pin)
+            source["i_REFERENCECLK"] = buffer.i
         m.submodules.pll = Instance(
-            "SB_PLL40_PAD",
+            "SB_PLL40_PAD" if pad else "SB_PLL40_CORE",
             p_FEEDBACK_PATH="SIMPLE",
             p_DIVR=Const(self.pll.divr, 4),
             p_DIVF=Const(self.pll.divf, 7),
             p_DIVQ=Const(self.pll.divq, 3),
             p_FILTER_RANGE=Const(self.pll.filter_range, 3),
-            i_PACKAGEPIN=pin.io,
             i_RESETB=Const(1),
             i_BYPASS=Const(0),
             o_PLLOUTGLOBAL=self.clock,
             o_LOCK=lock,
+            **source,
         )
 
     def _ecp5(self, m: Module, pin: Any, lock: Signal) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from weft.boards.board import Board
@@ -14,34 +16,72 @@ from weft.errors import InputError, RefusedError
 
 #: How to get each tool.
 REMEDIES = {
+    "dfu-util": "`apt install dfu-util`, `brew install dfu-util`, or the OSS CAD Suite",
     "iceprog": "`apt install fpga-icestorm`, `brew install icestorm`, or the OSS CAD Suite",
     "openFPGALoader": "`apt install openfpgaloader`, `brew install openfpgaloader`, "
     "or the OSS CAD Suite",
 }
+#: Seconds after which a tool that says nothing more is stopped: flash memories take a minute.
+PATIENCE = 600
+
+#: What libusb and libftdi say through the tools. The board is there and may not be used,
+_FORBIDDEN = re.compile(r"usb_open\(\) failed|LIBUSB_ERROR_ACCESS|permission|error -?4\b", re.I)
+#: or it is not there.
+_ABSENT = re.compile(
+    r"device not found|can't find|cannot find|no dfu capable|no such device|unable to open ftdi",
+    re.I,
+)
 
 
-def read_build(directory: Path | str) -> tuple[Board, Path]:
-    """Board and bitstream of a finished build.
+@dataclass(frozen=True)
+class Finished:
+    """A finished build, as its build.json says.
+
+    Parameters
+    ----------
+    board : Board
+    bitstream : Path
+    config_digest : str
+    program_digest : str or None
+        None where the program comes over the link.
+    """
+
+    board: Board
+    bitstream: Path
+    config_digest: str
+    program_digest: str | None
+
+
+def read_build(directory: Path | str) -> Finished:
+    """Look at a folder with a finished build.
 
     Raises
     ------
     InputError
-        If the folder holds none, or its bitstream is missing or empty.
+        If the folder holds none, or its bitstream is missing or not the one that was built.
     """
     folder = Path(directory)
     try:
         found = json.loads((folder / "build.json").read_text(encoding="utf-8"))
-        board, name = found["board"], found["files"]["bitstream"]
+        name, file, size = found["board"], found["files"]["bitstream"], found["bitstream_bytes"]
+        digests = found["config_digest"], found["program_digest"]
+        if not (isinstance(name, str) and isinstance(file, str) and isinstance(size, int)):
+            raise TypeError
     except FileNotFoundError:
         raise InputError(f"{folder} holds no build.json; run `weft build` on it first") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
             f"{folder / 'build.json'} holds no finished build; run `weft build` again"
         ) from None
-    bitstream = folder / name
-    if not bitstream.is_file() or bitstream.stat().st_size == 0:
-        raise InputError(f"{bitstream} is missing or empty; run `weft build` again")
-    return find_board(board), bitstream
+    bitstream = folder / file
+    if not bitstream.is_file():
+        raise InputError(f"{bitstream} is missing; run `weft build` again")
+    if bitstream.stat().st_size != size:
+        raise InputError(
+            f"{bitstream} has {bitstream.stat().st_size:,} bytes and was built with {size:,}; "
+            "run `weft build` again"
+        )
+    return Finished(find_board(name), bitstream, *digests)
 
 
 def flash_command(board: Board, bitstream: Path, *, sram: bool = False) -> list[str]:
@@ -62,36 +102,51 @@ def flash_command(board: Board, bitstream: Path, *, sram: bool = False) -> list[
     arguments = board.sram_arguments if sram else board.flash_arguments
     if not arguments:
         raise InputError(f"{board.title} has no way to load its FPGA directly; leave out --sram")
-    variable = board.flash_tool.upper()
+    variable = board.flash_tool.upper().replace("-", "_")
     tool = os.environ.get(variable, board.flash_tool)
     return [tool, *(argument.format(file=bitstream) for argument in arguments)]
 
 
-def flash(directory: Path | str, *, sram: bool = False, dry_run: bool = False) -> list[str]:
-    """Put a finished build onto its board; the command that did it, or would.
+def run_flash(board: Board, command: list[str], *, patience: float = PATIENCE) -> None:
+    """Run what `flash_command` made.
 
     Raises
     ------
-    InputError
-        If the folder holds no finished build.
     RefusedError
-        If the tool is absent or fails.
+        If the tool is absent, fails, or has not come to its end after `patience` seconds; the
+        message says what to install, plug in or allow.
     """
-    board, bitstream = read_build(directory)
-    command = flash_command(board, bitstream, sram=sram)
-    if dry_run:
-        return command
     if shutil.which(command[0]) is None:
         raise RefusedError(
             f"{board.title} is flashed with {command[0]}, which is not here; "
             f"get it with {REMEDIES[board.flash_tool]}"
         )
-    done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        last = lines[-1].strip() if lines else "nothing"
+    name = Path(command[0]).name
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, errors="replace",
+            stdin=subprocess.DEVNULL, timeout=patience,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
         raise RefusedError(
-            f"{Path(command[0]).name} stopped with status {done.returncode} and said: {last}; "
-            "check that the board is plugged in and that you may use USB devices"
+            f"{name} did not come to its end within {patience:g} s and was stopped; "
+            f"unplug the {board.title}, plug it in and try again"
+        ) from None
+    except OSError as error:
+        raise RefusedError(f"cannot run {command[0]}: {error.strerror}") from error
+    if done.returncode:
+        raise RefusedError(_failure(board, name, done.returncode, done.stdout + done.stderr))
+
+
+def _failure(board: Board, tool: str, status: int, said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    last = lines[-1] if lines else "nothing"
+    if _FORBIDDEN.search(said):
+        return (
+            f"no permission to use the {board.title} on USB ({tool} said: {last}); on Linux put "
+            f'SUBSYSTEM=="usb", ATTRS{{idVendor}}=="{board.usb_vendor}", MODE="0666" into '
+            "/etc/udev/rules.d/60-weft.rules, then unplug the board and plug it in"
         )
-    return command
+    if _ABSENT.search(said):
+        return f"no {board.title} on USB ({tool} said: {last}); {board.plug}"
+    return f"{tool} stopped with status {status} and said: {last}; {board.plug} and try again"

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from weft.boards import icebreaker, ulx3s_85f
 from weft.boards.board import Board
+from weft.boards.catalog import (
+    ecpix5_85f,
+    icebreaker,
+    orangecrab_25f,
+    orangecrab_85f,
+    ulx3s_12f,
+    ulx3s_25f,
+    ulx3s_45f,
+    ulx3s_85f,
+    upduino_v3,
+)
 from weft.errors import InputError
 
+_FILES = (
+    icebreaker,
+    upduino_v3,
+    ulx3s_12f,
+    ulx3s_25f,
+    ulx3s_45f,
+    ulx3s_85f,
+    orangecrab_25f,
+    orangecrab_85f,
+    ecpix5_85f,
+)
 #: Every board, in the order lists show them.
-BOARDS: dict[str, Board] = {board.name: board for board in (icebreaker.BOARD, ulx3s_85f.BOARD)}
+BOARDS: dict[str, Board] = {file.BOARD.name: file.BOARD for file in _FILES}
 
 
 def find_board(name: str) -> Board:

@@ -150,8 +150,12 @@ class Target(Elaboratable):
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
         m.d.comb += [system.rx.eq(rx.i), tx.o.eq(system.tx)]
-        for number, shown in zip(self.board.leds, (system.busy, system.active), strict=False):
-            led = io.Buffer("o", platform.request("led", number, dir="-"))
-            m.submodules[f"led_{number}"] = led
-            m.d.comb += led.o.eq(shown)
+        colours = [led for led in self.board.leds if isinstance(led, str)]
+        rgb = platform.request("rgb_led", 0, dir=dict.fromkeys("rgb", "-")) if colours else None
+        for led, shown in zip(self.board.leds, (system.busy, system.active), strict=False):
+            pin = getattr(rgb, led) if led in colours else platform.request("led", led, dir="-")
+            m.submodules[f"led_{led}"] = buffer = io.Buffer("o", pin)
+            m.d.comb += buffer.o.eq(shown)
+        for name in self.board.unused:
+            m.submodules[f"unused_{name}"] = io.Buffer("o", platform.request(name, 0, dir="-"))
         return m

@@ -24,8 +24,8 @@ from weft.sim.golden import RunResult
 from weft.sim.layers import cut
 
 COMMANDS = [
-    "board-sim", "build", "check", "compile", "demo", "estimate", "flash", "profile", "quantize",
-    "run", "simulate", "validate", "verify",
+    "board-sim", "boards", "build", "check", "compile", "demo", "estimate", "flash", "profile",
+    "quantize", "run", "simulate", "validate", "verify",
 ]  # fmt: skip
 
 
@@ -582,7 +582,7 @@ def test_an_array_has_a_limit(capsys, tmp_path, files):
 
 def test_a_network_too_large_for_a_board_is_told_where_it_fits(capsys, tmp_path):
     for size, remedy in (
-        (320, "use --board ulx3s-85f, where the network fits"),
+        (320, "use --board ulx3s-85f or orangecrab-85f or ecpix5-85f, where the network fits"),
         (1024, "no board here has room for it; use a smaller network"),
     ):
         model = save_model(

@@ -6,7 +6,7 @@ import numpy as np
 import published
 import pytest
 
-from weft.boards.icebreaker import BOARD
+from weft.boards.catalog.icebreaker import BOARD
 from weft.commands.compile import compile_for_board
 from weft.commands.quantize import quantize_model
 from weft.compiler.compile import compile_network, fit

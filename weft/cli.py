@@ -85,6 +85,15 @@ def demo(*, board: str, output: Path, as_json: bool) -> None:
 
 
 @cli.command()
+@json_option
+def boards(*, as_json: bool) -> None:
+    """List the boards, and how fast their bitstreams came out."""
+    from weft.commands.boards import boards
+
+    finish(boards(), as_json)
+
+
+@cli.command()
 @click.argument("model", type=PATH)
 @board_option("Check that it fits this board as well.")
 @rounding_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from weft.boards import icebreaker
+from weft.boards.catalog import icebreaker
 from weft.hw.area import (
     MARGIN,
     Area,

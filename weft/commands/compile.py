@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from weft.sim.verilog.source import core_verilog
 
 #: Multipliers that an array may have; Verilog for more takes minutes to make.
 LARGEST_ARRAY = 1024
+
+#: Boards that a remedy names.
+_NAMED = 3
 
 #: Memories that a smaller network would fit into, as problems name them.
 _DEEP = tuple(space.name.lower() for space in Space if space is not Space.TABLE)
@@ -125,7 +128,7 @@ def compile_for_board(network: Network, board: Board) -> Program:
     except UnsupportedError as error:
         if problems_of(network):
             raise
-        others = [other.name for other in BOARDS.values() if _fits(network, other)]
+        others = fitting(try_boards(network, BOARDS.values()))
         raise UnsupportedError(network.name, with_remedies(error.problems, others)) from None
 
 
@@ -149,20 +152,36 @@ def compile_for_configs(network: Network, board: Board) -> Program:
     return compile_network(network, largest)
 
 
+def try_boards(network: Network, boards: Iterable[Board]) -> dict[str, Program | UnsupportedError]:
+    """What each board's configurations make of a network, by the board's name.
+
+    Boards with the same FPGA have the same configurations: they are compiled for once.
+    """
+    found: dict[tuple[Config, ...], Program | UnsupportedError] = {}
+    result = {}
+    for board in boards:
+        if board.configs not in found:
+            try:
+                found[board.configs] = compile_for_configs(network, board)
+            except UnsupportedError as error:
+                found[board.configs] = error
+        result[board.name] = found[board.configs]
+    return result
+
+
+def fitting(tried: Mapping[str, Program | UnsupportedError]) -> list[str]:
+    """The boards on which a network fits, of those that were tried."""
+    return [name for name, outcome in tried.items() if isinstance(outcome, Program)]
+
+
 def _remedy(problem: Problem, others: list[str]) -> str:
     if others:
-        return f"use --board {' or '.join(others)}, where the network fits"
+        more = len(others) - _NAMED
+        also = f" (or one of {more} more)" if more > 0 else ""
+        return f"use --board {' or '.join(others[:_NAMED])}{also}, where the network fits"
     if problem.node in _DEEP:
         return "no board here has room for it; use a smaller network"
     return problem.remedy
-
-
-def _fits(network: Network, board: Board) -> bool:
-    try:
-        compile_for_configs(network, board)
-    except UnsupportedError:
-        return False
-    return True
 
 
 def compile_for_array(network: Network, array: Config | tuple[int, int]) -> Program:

@@ -11,7 +11,7 @@ from weft.boards.board import Board
 from weft.boards.capacity import misfits
 from weft.boards.fmax import Fmax, estimate_fmax
 from weft.boards.registry import BOARDS, find_board
-from weft.commands.compile import compile_for_array, compile_for_configs, with_remedies
+from weft.commands.compile import compile_for_array, fitting, try_boards, with_remedies
 from weft.commands.estimate_show import show_estimates
 from weft.compiler.compile import macs, problems_of
 from weft.compiler.network import Network
@@ -192,13 +192,13 @@ def estimate(
 
 def _with_own(network: Network, chosen: Sequence[str]) -> list[Estimate]:
     """On what each board's own configurations make of it, or an array with all that is missing."""
-    tried = {name: _try(network, BOARDS[name]) for name in chosen}
+    tried = try_boards(network, [BOARDS[name] for name in chosen])
     if any(isinstance(outcome, UnsupportedError) for outcome in tried.values()):
         problems = problems_of(network)
         if problems:
             raise UnsupportedError(network.name, problems)
         # Where it fits is what the remedies say.
-        tried |= {name: _try(network, board) for name, board in BOARDS.items() if name not in tried}
+        tried |= try_boards(network, [BOARDS[name] for name in BOARDS if name not in tried])
     return [_of_outcome(network, name, tried) for name in chosen]
 
 
@@ -208,8 +208,7 @@ def _of_outcome(
     board, outcome = BOARDS[name], tried[name]
     if isinstance(outcome, Program):
         return _estimate(network, board, outcome, ())
-    others = [other for other, found in tried.items() if isinstance(found, Program)]
-    reasons = with_remedies(outcome.problems, others)
+    reasons = with_remedies(outcome.problems, fitting(tried))
     try:
         program = compile_for_array(network, board.config)
     except UnsupportedError as error:
@@ -217,13 +216,6 @@ def _of_outcome(
         more = [problem for problem in error.problems if problem.reason not in known]
         return _estimate(network, board, None, (*reasons, *more))
     return _estimate(network, board, program, reasons)
-
-
-def _try(network: Network, board: Board) -> Program | UnsupportedError:
-    try:
-        return compile_for_configs(network, board)
-    except UnsupportedError as error:
-        return error
 
 
 def _with_array(network: Network, board: Board, array: Config | tuple[int, int]) -> Estimate:

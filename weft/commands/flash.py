@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weft.boards import flash as programmer
+from weft.boards.flash import Finished, flash_command, read_build, run_flash
 from weft.console import say, step
+from weft.errors import RefusedError
+from weft.models import read_program
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,33 @@ def flash(folder: Path, *, sram: bool = False, dry_run: bool = False) -> Flashed
         Into the FPGA alone, until the power goes.
     dry_run : bool
         Only say which command would do it.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished build.
+    RefusedError
+        If the folder's program was compiled anew since, or the tool is absent or fails.
     """
-    if dry_run:
-        return Flashed(tuple(programmer.flash(folder, sram=sram, dry_run=True)), done=False)
-    with step(f"flashing {folder}"):
-        return Flashed(tuple(programmer.flash(folder, sram=sram)), done=True)
+    finished = read_build(folder)
+    _check_program(folder, finished)
+    command = flash_command(finished.board, finished.bitstream, sram=sram)
+    if not dry_run:
+        with step(f"flashing {folder}"):
+            run_flash(finished.board, command)
+    return Flashed(tuple(command), done=not dry_run)
+
+
+def _check_program(folder: Path, finished: Finished) -> None:
+    """A bitstream of another program than the folder's would be refused by the driver, too."""
+    program = read_program(folder)
+    pairs = (
+        ("configuration", finished.config_digest, program.config.digest),
+        ("program", finished.program_digest or program.digest, program.digest),
+    )
+    for what, built, compiled in pairs:
+        if built != compiled:
+            raise RefusedError(
+                f"{finished.bitstream} was built of {what} {built}, and {folder} holds {compiled}: "
+                "it was compiled again since; run `weft build` on it"
+            )

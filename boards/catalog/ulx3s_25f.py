@@ -1,0 +1,17 @@
+"""ULX3S with the LFE5U-25F, by Radiona."""
+
+from dataclasses import replace
+
+from amaranth_boards.ulx3s import ULX3S_25F_Platform
+
+from weft.boards.catalog.chips import ECP5_25F
+from weft.boards.catalog.ulx3s_85f import BOARD as ULX3S_85F
+
+BOARD = replace(
+    ULX3S_85F,
+    name="ulx3s-25f",
+    title="ULX3S 25F",
+    platform=ULX3S_25F_Platform,
+    device="LFE5U-25F-6BG381",
+    **ECP5_25F,
+)
