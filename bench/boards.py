@@ -1,11 +1,13 @@
 """MLPerf Tiny's networks on every board: cycles, clock after routing, cells, latency, times.
 
 Usage: ``python bench/boards.py [options]``; ``--help`` lists them. For every board of the registry
-it compiles the four published models for the board's configuration, runs an input through each
-program's Verilog in Verilator, synthesises board and core, places and routes them with several
-seeds, and writes results/boards.json and results/boards.md beside this file. Hours, the first
-time; whatever is finished is kept in weft's cache, and the files are written after every step, so
-an interrupted run goes on where it was. The rows of boards that are not asked for stay.
+it compiles the four published models for the board's configurations, runs an input through each
+program's Verilog in Verilator, makes the bitstream of each configuration, with several seeds, and
+writes results/boards.json and results/boards.md beside this file, and boards/catalog/builds.json,
+which `weft boards` shows. Where the gateware only shifts, the models are quantised anew to
+power-of-two scales. Hours, the first time; whatever is finished is kept in weft's cache, and the
+files are written after every step, so an interrupted run goes on where it was. The rows of boards
+that are not asked for stay.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 import boards_page  # a script finds what is beside it
@@ -30,61 +34,98 @@ from published_models import MODELS as FOLDER
 
 from weft.boards.board import Board
 from weft.boards.build import Build
+from weft.boards.builds import FILE as BUILDS
 from weft.boards.cache import digest, step
 from weft.boards.registry import BOARDS, find_board
 from weft.boards.tools import tool_version
-from weft.compiler.compile import compile_network, macs
+from weft.commands.compile import compile_for_configs
+from weft.commands.quantize import quantize_model
+from weft.compiler.compile import macs
 from weft.compiler.network import Network
 from weft.compiler.program import Program
 from weft.errors import RefusedError, UnsupportedError, WeftError
+from weft.hw.config import Config
+from weft.models import read_network
 
 RESULTS = Path(__file__).parent / "results"
 #: YoWASP's tools see no folder outside the one they are called in, or the system's for scratch.
 BUILD = Path(__file__).parents[1] / "build" / "boards"
-SEEDS = (1, 2, 3)
+#: What `weft boards` shows.
+BUILT = Path(__file__).parents[1] / "boards" / "catalog" / BUILDS
 TOOLS = ("weft", "amaranth", "numpy", "tflite", "verilator")
 
 
-def programs(found: dict[str, Network], board: Board) -> Iterator[tuple[str, Any, float]]:
+def shifted(models: Path, folder: Path) -> dict[str, Network]:
+    """The published models with power-of-two scales, calibrated on their published inputs."""
+    found = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, file in MODELS.items():
+        data, quantized = folder / "data.npz", folder / f"{name}.onnx"
+        with np.load((models / file).parent / "tests.npz") as published:
+            np.savez(data, inputs=published["inputs"])
+        quantize_model(models / file, data, quantized, scales="shift")
+        found[name] = read_network(quantized, None)
+    return found
+
+
+class Models:
+    """The published models, as a board's gateware can run them."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.published = networks(folder)
+
+    @cached_property
+    def shifted(self) -> dict[str, Network]:
+        """With power-of-two scales."""
+        return shifted(self.folder, BUILD / "shifted")
+
+    def of(self, board: Board) -> dict[str, Network]:
+        """By name."""
+        return self.published if board.config.multiplier_bits else self.shifted
+
+
+def programs(found: Models, board: Board) -> Iterator[tuple[str, Any, float]]:
     """Each network's program for the board, or what does not fit, and the seconds it took."""
-    for name, network in found.items():
+    for name, network in found.of(board).items():
 
         def attempt(network: Network = network) -> Program | list[str]:
             try:
-                return compile_network(network, board.config)
+                return compile_for_configs(network, board)
             except UnsupportedError as error:
                 return [f"{problem.node}: {problem.reason}" for problem in error.problems]
 
         yield name, *timed(attempt)
 
 
-def count(program: Program) -> dict[str, Any]:
+def count(program: Program, board: Board) -> dict[str, Any]:
     """What one inference takes: exact, and what the tests compare."""
     cycles = sum(layer["cycles"] for layer in program.layers)
     return {
+        "configuration": board.name_of(program.config),
         "cycles": cycles,
         "utilization": round(macs(program.network) / (program.config.multipliers * cycles), 6),
     }
 
 
-def cycles(found: dict[str, Network], board: Board) -> dict[str, dict[str, Any]]:
+def cycles(found: Models, board: Board) -> dict[str, dict[str, Any]]:
     """Cycles of every model on a board, or why it does not fit."""
     return {
-        name: count(made) if isinstance(made, Program) else {"reasons": made}
+        name: count(made, board) if isinstance(made, Program) else {"reasons": made}
         for name, made, _ in programs(found, board)
     }
 
 
 class Hardware:
-    """A board's configuration on its way to a bitstream, with what each stage takes.
+    """A configuration of a board on its way to a bitstream, with what each stage takes.
 
     The programs come over the link, so one design serves all models.
     """
 
-    def __init__(self, board: Board, name: str):
+    def __init__(self, board: Board, config: Config, name: str):
         self.board = board
         self.folder = BUILD / name
-        self.build = Build(board.config, board, self.folder)
+        self.build = Build(config, board, self.folder)
 
     def elaborate(self) -> None:
         """Make what Yosys reads."""
@@ -114,6 +155,7 @@ class Hardware:
         except RefusedError as error:
             return {"reason": str(error)}
         fmax, _ = self.build.timing()
+        self.build.pack_seed(seed)
         report = json.loads((self.folder / "report.json").read_text())
         netlist = (self.folder / "top.json").read_bytes()
         options = " ".join(self.board.place_options)
@@ -153,28 +195,30 @@ def measure(
     record: dict[str, Any],
     board: Board,
     name: str,
-    found: dict[str, Network],
+    found: Models,
     *,
     seeds: tuple[int, ...],
     simulated: bool,
 ) -> Iterator[str]:
     """Fill `record` step by step; yields what was done after each."""
-    config = board.config
     record.update(
         title=board.title,
         board=board.name,
-        config=asdict(config),
-        config_digest=config.digest,
-        multipliers=config.multipliers,
+        scales="published" if board.config.multiplier_bits else "powers of two",
         models={},
+        configs={
+            str(board.name_of(config)): {
+                "config": asdict(config),
+                "config_digest": config.digest,
+                "multipliers": config.multipliers,
+            }
+            for config in board.configs
+        },
     )
     for model, made, seconds in programs(found, board):
         if isinstance(made, Program):
-            row = {**count(made), "compile_seconds": seconds}
+            row = {**count(made, board), "compile_seconds": seconds}
             if simulated:
-                # The first inference may build the simulator, which is counted once, apart.
-                if "simulator_seconds" not in record:
-                    _, record["simulator_seconds"] = timed(lambda made=made: simulate(made))
                 taken, row["simulate_seconds"] = timed(lambda made=made: simulate(made))
                 if taken != row["cycles"]:
                     raise RefusedError(f"the Verilog of {name} takes {taken:,} cycles for {model}")
@@ -182,14 +226,33 @@ def measure(
             row = {"reasons": made}
         record["models"][model] = row
         yield model
-    hardware = Hardware(board, name)
-    record["tools"] = hardware.tools()
-    _, record["elaborate_seconds"] = timed(hardware.elaborate)
-    record["synthesis"] = hardware.synthesize()
-    yield "synthesis"
-    for seed in seeds:
-        record.setdefault("route", {})[str(seed)] = hardware.route(seed)
-        yield f"place and route, seed {seed}"
+    for config in board.configs:
+        which = str(board.name_of(config))
+        hardware = Hardware(board, config, f"{name}-{which}")
+        part = record["configs"][which]
+        part["tools"] = hardware.tools()
+        _, part["elaborate_seconds"] = timed(hardware.elaborate)
+        part["synthesis"] = hardware.synthesize()
+        yield f"synthesis, {which}"
+        for seed in seeds:
+            part.setdefault("route", {})[str(seed)] = hardware.route(seed)
+            yield f"place and route, {which}, seed {seed}"
+
+
+def builds(whole: dict[str, Any]) -> dict[str, Any]:
+    """What `weft boards` says of each board: its own configuration's best seed."""
+    found = {}
+    for name, record in whole["boards"].items():
+        part = record.get("configs", {}).get("config", {})
+        best = boards_page.fmax(part)
+        if best is not None:
+            found[name] = {
+                "config_digest": part["config_digest"],
+                "fmax_mhz": best,
+                "seeds": len(part["route"]),
+                "tools": part["tools"],
+            }
+    return found
 
 
 def overridden(board: Board, override: str | None) -> tuple[Board, str]:
@@ -201,7 +264,7 @@ def overridden(board: Board, override: str | None) -> tuple[Board, str]:
         config = replace(board.config, **fields)
     except (ValueError, TypeError) as error:
         raise click.UsageError(f"--config: {error}") from None
-    return replace(board, config=config), f"{board.name} {config.digest[:8]}"
+    return replace(board, config=config, large=None), f"{board.name} {config.digest[:8]}"
 
 
 def numbers(_context: Any, _parameter: Any, text: str) -> tuple[int, ...]:
@@ -238,8 +301,8 @@ def main(  # noqa: PLR0917  # click gives them by name
     path = output / "boards.json"
     output.mkdir(parents=True, exist_ok=True)
     whole = json.loads(path.read_text()) if path.exists() else {"boards": {}}
-    found = networks(models)
-    whole["macs"] = {name: macs(network) for name, network in found.items()}
+    found = Models(models)
+    whole["macs"] = {name: macs(network) for name, network in found.published.items()}
     whole["tools"] = {
         "python": platform.python_version(),
         **{name: version(name) for name in TOOLS},
@@ -264,16 +327,20 @@ def main(  # noqa: PLR0917  # click gives them by name
         sys.exit(error.status)
     path.write_text(json.dumps(whole, indent=1) + "\n")
     (output / "boards.md").write_text(boards_page.markdown(whole))
+    if output == RESULTS:
+        BUILT.write_text(json.dumps(builds(whole), indent=1) + "\n")
     click.echo(boards_page.markdown(whole), nl=False)
 
 
 def keep_routes(record: dict[str, Any], before: dict[str, Any]) -> None:
     """Seeds that were not asked for this time stay, if the netlist is as it was."""
-    same = before.get("synthesis", {}).get("cells") == record["synthesis"]["cells"]
-    if same and before["tools"] == record["tools"]:
-        routes = {**before.get("route", {}), **record.get("route", {})}
-        if routes:
-            record["route"] = {seed: routes[seed] for seed in sorted(routes, key=int)}
+    for which, part in record["configs"].items():
+        old = before.get("configs", {}).get(which, {})
+        same = old.get("synthesis", {}).get("cells") == part["synthesis"]["cells"]
+        if same and old["tools"] == part["tools"]:
+            routes = {**old.get("route", {}), **part.get("route", {})}
+            if routes:
+                part["route"] = {seed: routes[seed] for seed in sorted(routes, key=int)}
 
 
 if __name__ == "__main__":

@@ -389,6 +389,18 @@ class Build:
             files={"report": "report.json", "timing": "top.tim", "synthesis": "top.rpt"},
         )
 
+    def pack_seed(self, seed: int) -> Path:
+        """Pack what `place_seed` routed last: the bitstream.
+
+        Raises
+        ------
+        ToolError
+            If the packer fails.
+        """
+        report = self._report(seed, self.timing()[1])
+        self._pack(report)
+        return self.out / report.files["bitstream"]
+
     def _pack(self, report: BuildReport) -> None:
         tool = self.board.toolchain[2]
         command = self._command(tool, *self.board.pack_options)

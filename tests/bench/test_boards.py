@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from published import MODELS, folder
+from published import folder
 
+from weft.boards.builds import recorded_builds
 from weft.boards.registry import BOARDS
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -23,33 +24,45 @@ def bench():
     return runpy.run_path(str(BENCH / "boards.py"))
 
 
+#: One board for each FPGA: others with the same one are configured alike.
+DISTINCT = list({board.configs: name for name, board in reversed(BOARDS.items())}.values())[::-1]
+
+
 @pytest.fixture(scope="module")
-def networks(bench):
-    folder("ic")
-    return bench["networks"](MODELS)
+def found(bench):
+    return bench["Models"](folder("ic").parent)
 
 
 def test_every_board_is_recorded():
     assert list(RECORDED["boards"]) == list(BOARDS), AGAIN
     for name, record in RECORDED["boards"].items():
-        assert record["config"] == asdict(BOARDS[name].config), AGAIN
+        configs = [part["config"] for part in record["configs"].values()]
+        assert configs == [asdict(config) for config in BOARDS[name].configs], AGAIN
 
 
-@pytest.mark.parametrize("name", BOARDS)
-def test_cycles_are_as_recorded(name, bench, networks):
-    compared = ("cycles", "utilization", "reasons")
+def test_boards_with_the_same_fpga_take_the_same_cycles():
+    counts = {}
+    for name, record in RECORDED["boards"].items():
+        rows = {model: row.get("cycles") for model, row in record["models"].items()}
+        assert counts.setdefault(BOARDS[name].configs, rows) == rows, AGAIN
+
+
+@pytest.mark.parametrize("name", DISTINCT)
+def test_cycles_are_as_recorded(name, bench, found):
+    compared = ("configuration", "cycles", "utilization", "reasons")
     recorded = {
         model: {key: row[key] for key in compared if key in row}
         for model, row in RECORDED["boards"][name]["models"].items()
     }
-    assert bench["cycles"](networks, BOARDS[name]) == recorded, AGAIN
+    assert bench["cycles"](found, BOARDS[name]) == recorded, AGAIN
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_cells_are_as_recorded(name, bench):
-    hardware = bench["Hardware"](BOARDS[name], f"test-{name}")
-    recorded = RECORDED["boards"][name]
+    board = BOARDS[name]
+    hardware = bench["Hardware"](board, board.config, f"test-{name}")
+    recorded = RECORDED["boards"][name]["configs"]["config"]
     hardware.elaborate()
     made = hardware.synthesize()
     for count in ("lut4", "multipliers", "block_rams", "spram"):
@@ -69,17 +82,19 @@ def test_a_model_that_does_not_fit_says_why(bench):
     page = runpy.run_path(str(BENCH / "boards_page.py"))
     record = {
         "board": "b",
+        "scales": "published",
         "models": {"ad": {"reasons": ["weight: it has 1 byte"]}, "vww": {"reasons": list("abcde")},
-                   "ic": {"cycles": 2_000_000, "utilization": 0.5}},
-        "route": {"1": {"fmax_mhz": 40.0, "seconds": 1.0}, "2": {"fmax_mhz": 50.0, "seconds": None},
-                  "3": {"reason": "the design does not fit"}},
+                   "ic": {"configuration": "large", "cycles": 2_000_000, "utilization": 0.5}},
+        "configs": {"large": {"route": {
+            "1": {"fmax_mhz": 40.0, "seconds": 1.0}, "2": {"fmax_mhz": 50.0, "seconds": None},
+            "3": {"reason": "the design does not fit"}}}},
     }  # fmt: skip
     text = page["markdown"]({"boards": {"b": record}, "tools": {}})
     assert "| b | ad | does not fit: weight: it has 1 byte |  |  |" in text
     assert "| b | vww | does not fit: a; b; c; and 2 more |  |  |" in text
     assert "| b | ic | 2,000,000 | 50.0% | 40.000 ms |" in text
-    assert "| b | place and route, seed 1 | 1.0 |" in text
-    assert "| b | place and route, seed 2 | - |" in text
+    assert "| b, large | place and route, seed 1 | 1.0 |" in text
+    assert "| b, large | place and route, seed 2 | - |" in text
 
 
 def test_markdown_says_the_same():
@@ -88,14 +103,21 @@ def test_markdown_says_the_same():
 
 
 def test_seeds_are_kept_for_the_same_netlist_alone(bench):
-    route = {"1": {"fmax_mhz": 40.0}, "10": {"fmax_mhz": 41.0}}
-    before = {"synthesis": {"cells": {"LUT4": 2}}, "tools": {"yosys": "1"}, "route": route}
-    record = {**before, "route": {"2": {"fmax_mhz": 42.0}}}
-    bench["keep_routes"](record, before)
-    assert list(record["route"]) == ["1", "2", "10"]
-    record = {**before, "synthesis": {"cells": {"LUT4": 3}}, "route": {"2": {"fmax_mhz": 42.0}}}
-    bench["keep_routes"](record, before)
-    assert list(record["route"]) == ["2"]
+    def record(cells, *seeds):
+        route = {seed: {"fmax_mhz": 40.0} for seed in seeds}
+        made = {"synthesis": {"cells": {"LUT4": cells}}, "tools": {"yosys": "1"}, "route": route}
+        return {"configs": {"config": made}}
+
+    for cells, kept in ((2, ["1", "2", "10"]), (3, ["2"])):
+        now = record(cells, "2")
+        bench["keep_routes"](now, record(2, "1", "10"))
+        assert list(now["configs"]["config"]["route"]) == kept
+
+
+def test_what_the_list_of_boards_shows_is_the_record(bench):
+    assert {name: asdict(build) for name, build in recorded_builds().items()} == bench["builds"](
+        RECORDED
+    ), AGAIN
 
 
 @pytest.mark.parametrize(
