@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from weft.boards.driver import Device
+from weft.boards.driver import Driver
 from weft.compiler.program import Program
 from weft.console import say, step
 from weft.models import read_program
@@ -71,18 +71,18 @@ def board_sim(folder: Path) -> Iterator[tuple[SimulatedBoard, Simulated]]:
 
 
 @contextmanager
-def open_device(port: str, program: Program) -> Iterator[Device]:
+def open_device(port: str, program: Program) -> Iterator[Driver]:
     """The board on a serial port.
 
     `SIMULATED` is one that is flashed with the program, and lives as long as it is used.
     """
     if port != SIMULATED:
-        with Device(port) as device:
+        with Driver(port) as device:
             yield device
         return
     with (
         _flashed(program) as board,
-        Device(board.port, timeout=_ANSWER, limit=_INFERENCE) as device,
+        Driver(board.port, timeout=_ANSWER, limit=_INFERENCE) as device,
     ):
         yield device
 
