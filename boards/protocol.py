@@ -10,9 +10,9 @@ other number. ::
 
 `count` is the number of words, 1 to 255, in the reply too. Every request may be
 repeated: a START whose sequence number is that of the last accepted one is answered and
-not obeyed again. While the core is busy it takes no words, but for those of the next input
-where the flag RELEASED says so. Each reply carries the flags and the sequence number of the last START,
-so that a core that was reset in the middle of an inference cannot go unnoticed.
+not obeyed again. Each reply carries the flags and the sequence number of the last START,
+so that a core that was reset in the middle of an inference cannot go unnoticed. While the
+core is busy it takes no words, save those of the next input where RELEASED says so.
 """
 
 from __future__ import annotations
