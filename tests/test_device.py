@@ -12,12 +12,14 @@ from levels import pair
 import weft
 from weft.boards.driver import Driver
 from weft.boards.layer_runs import run_layers
+from weft.boards.registry import BOARDS
 from weft.boards.transport import GoneError
 from weft.cli import main
 from weft.compiler.compile import compile_network
 from weft.compiler.edges import dequantize_output, quantize_input
 from weft.compiler.network import Conv2D, Network, Port, Requantize, Tensor
 from weft.compiler.program import Program
+from weft.device import board_baud
 from weft.errors import InputError, RefusedError
 from weft.hw.config import Config, Space
 from weft.sim import golden
@@ -290,6 +292,23 @@ def test_a_device_of_its_own(tmp_path):
         process = opened._board._process
         np.testing.assert_equal(opened.run(arrays).outputs, golden_outputs(program.network, arrays))
     assert process.poll() is not None
+
+
+def test_the_speed_of_the_line(tmp_path, capsys):
+    program = pair(ARRAY, DENSE).program
+    program.save(tmp_path)
+    assert board_baud(program, tmp_path) == 1_000_000
+    built = {"baud": 3_000_000, "config_digest": program.config.digest}
+    (tmp_path / "build.json").write_text(json.dumps(built))
+    assert board_baud(program, tmp_path) == 3_000_000
+    (tmp_path / "build.json").write_text(json.dumps(built | {"config_digest": "another"}))
+    (tmp_path / "summary.json").write_text(json.dumps({"board": "icebreaker"}))
+    assert board_baud(program, tmp_path) == BOARDS["icebreaker"].baud
+    assert main(["build", str(tmp_path), "--baud", "2000000"]) == 2
+    assert capsys.readouterr().err == (
+        "error: iCEBreaker: a clock of 2.7e+07 Hz cannot make 2e+06 baud within 2%; give a whole "
+        "fraction of its clock, up to 3000000\n"
+    )
 
 
 class Plugged:

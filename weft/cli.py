@@ -410,12 +410,16 @@ def profile(
 
 @cli.command()
 @click.argument("folder", type=PATH, metavar="DIR")
+@click.option(
+    "--baud", type=click.IntRange(min=1), metavar="N",
+    help="Bits per second of the link, instead of the board's own.",
+)  # fmt: skip
 @json_option
-def build(*, folder: Path, as_json: bool) -> None:
+def build(*, folder: Path, baud: int | None, as_json: bool) -> None:
     """Build the bitstream of a DIR compiled for a board, with timing and utilisation."""
     from weft.commands.build import build
 
-    finish(build(folder), as_json)
+    finish(build(folder, baud=baud), as_json)
 
 
 @cli.command()
@@ -451,7 +455,7 @@ def flash(*, folder: Path, sram: bool, dry_run: bool, as_json: bool) -> None:
 )
 @click.option(
     "--baud", type=click.IntRange(min=1), metavar="N",
-    help="Bits per second, where they are not those of DIR's board.",
+    help="Bits per second, where they are not those that DIR was built for.",
 )  # fmt: skip
 @click.option(
     "--no-load", is_flag=True, help="Refuse a board that has another program, do not load DIR's."

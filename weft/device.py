@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from weft.compiler.network import Network
 from weft.compiler.program import Program
 from weft.errors import InputError, WeftError
 from weft.labels import check_labels, classify
-from weft.models import SUMMARY, read_program
+from weft.models import BUILD, SUMMARY, read_program
 from weft.simulated_board import SIMULATED, SimulatedBoard
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Device:
     labels : sequence of str, or Path or str, optional
         Names of the classes, or a text file with one on each line.
     baud : int, optional
-        Bits per second; by default those of the board that the folder was compiled for.
+        Bits per second; by default those that the folder was built for, or else its board's.
     load : bool
         Load the program where the board has another one; otherwise that is refused, and both
         are named.
@@ -305,13 +306,17 @@ def _program_of(model: Path | str | Program | Compiled) -> tuple[Program, Path |
 
 
 def board_baud(program: Program, folder: Path | None = None) -> int:
-    """Bits per second of the board that a program, or its folder, was compiled for."""
+    """Bits per second that a folder was built for, or else of the board it was compiled for."""
     if folder is not None:
-        try:
-            name = json.loads((folder / SUMMARY).read_text())["board"]
-            return find_board(name).baud
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, WeftError):
-            pass  # compiled for an array, or by hand
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            built = json.loads((folder / BUILD).read_text())
+            if built["config_digest"] == program.config.digest:
+                return int(built["baud"])
+        # A folder that was compiled for an array, or filled by hand, has no board.
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, TypeError, AttributeError, WeftError
+        ):
+            return find_board(json.loads((folder / SUMMARY).read_text())["board"]).baud
     owners = [board for board in BOARDS.values() if board.name_of(program.config)]
     return owners[0].baud if owners else DEFAULT_BAUD
 

@@ -74,9 +74,11 @@ def test_loads_and_runs(standin, line):
     assert seen[-1] == ("run", 3, 3)
 
 
-def test_runs_over_real_uart_bits(standin, simulated):
+@pytest.mark.parametrize(("clock", "baud"), [(8e6, 1e6), (27e6, 3e6)])
+def test_runs_over_real_uart_bits(standin, simulated, clock, baud):
     program, x = standin.program(3), standin.inputs(2, samples=1)
-    transport = simulated.uart(standin.Standin(standin.CONFIG), standin.CONFIG)
+    core = standin.Standin(standin.CONFIG)
+    transport = simulated.uart(core, standin.CONFIG, clock=clock, baud=baud)
     with device(transport) as board:
         result = board.run(program, x)
     np.testing.assert_equal(result.outputs, standin.expected(3, x))
