@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from weft.boards.driver import ATTEMPTS, QUIET, Device
+from weft.boards.driver import Driver
+from weft.boards.exchange import ATTEMPTS, QUIET
 from weft.boards.protocol import Command, encode_request
 from weft.boards.transport import SerialTransport
 from weft.compiler.compile import compile_network
@@ -91,7 +92,7 @@ class Faults:
         transport = Counted(self.board.port, baud=BAUD, timeout=TIMEOUT)
         start = time.monotonic()
         try:
-            with Device(transport, timeout=TIMEOUT) as device:
+            with Driver(transport, timeout=TIMEOUT) as device:
                 result = device.run(
                     self.program, self.inputs, progress=lambda _, done, __: disturb(done)
                 )

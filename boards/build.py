@@ -57,6 +57,8 @@ class BuildReport:
         Highest frequency after routing.
     target_mhz : float
         The core's clock, as the PLL makes it.
+    baud : int
+        Bits per second of the link.
     timing_met : bool
     seed : int
         Of the placement that was kept.
@@ -79,6 +81,7 @@ class BuildReport:
     program_digest: str | None
     fmax_mhz: float
     target_mhz: float
+    baud: int
     timing_met: bool
     seed: int
     utilization: dict[str, dict[str, int]]
@@ -380,6 +383,7 @@ class Build:
             program_digest=self.program.digest if self.program else None,
             fmax_mhz=round(fmax, 2),
             target_mhz=round(self.target.clock / 1e6, 6),
+            baud=self.board.baud,
             timing_met=met,
             seed=seed,
             utilization={name: found[name] for name in sorted(found) if found[name]["used"]},

@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import NoReturn
 
 import numpy as np
 
+from weft.boards.exchange import DEFAULT_BAUD, Exchange, LinkError, ResetError
 from weft.boards.protocol import (
     DIGEST_BYTES,
-    HEAD_BYTES,
     IDENTITY_SPACE,
     IDENTITY_WORDS,
     MAX_WORDS,
-    SYNC,
     VERSION,
-    Answer,
     Command,
     Flag,
     Reply,
-    decode_reply,
-    encode_request,
-    reply_length,
 )
-from weft.boards.transport import SerialTransport, Transport
+from weft.boards.transport import GoneError, Transport
 from weft.compiler.program import Program
-from weft.errors import InputError, RefusedError
+from weft.errors import InputError, RefusedError, WeftError
 
 #: Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
 
-DEFAULT_BAUD = 1_000_000
-#: Requests are repeated so often before the link is given up.
-ATTEMPTS = 8
-#: Longer than the gateware waits for the rest of a request.
-QUIET = 0.15
 #: Words per frame: a longer one wins little and is lost more often.
 FRAME_WORDS = 128
-
-
-class LinkError(RefusedError):
-    """The board does not answer, or not as it should."""
+#: Seconds between two looks for a board that went away.
+LOOK = 0.2
+#: A board that comes back so often without a sample done is given up.
+RETURNS = 3
 
 
 @dataclass(frozen=True)
@@ -90,8 +78,11 @@ class RunResult:
     tensors: dict[str, np.ndarray] | None = field(default=None)
 
 
-class Device:
+class Driver:
     """A board with a core, opened for use; a context manager.
+
+    It speaks of programs and of codes. `weft.Device` is built on it and speaks of models and of
+    their own arrays.
 
     Parameters
     ----------
@@ -103,6 +94,9 @@ class Device:
         Seconds to wait for an answer, beyond the time the bytes themselves take.
     limit : float
         Seconds an inference may take before the core counts as stuck.
+    reconnect : float
+        Seconds that a run waits for a board that was unplugged or reset, to go on with the
+        sample that it was at; with 0 the run ends with the error.
 
     Raises
     ------
@@ -117,23 +111,17 @@ class Device:
         baud: int = DEFAULT_BAUD,
         timeout: float = 1.0,
         limit: float = 10.0,
+        reconnect: float = 0.0,
     ):
-        for name, value in (("baud", baud), ("timeout", timeout), ("limit", limit)):
-            if not value > 0:
-                raise InputError(f"{name} must be a positive number, not {value!r}")
-        self._baud = baud
-        self._timeout = timeout
+        if not limit > 0:
+            raise InputError(f"limit must be a positive number, not {limit!r}")
+        if not reconnect >= 0:
+            raise InputError(f"reconnect must be a number of seconds, not {reconnect!r}")
         self._limit = limit
-        # A host that was killed and comes back must not repeat its last START by chance.
-        self._sequence = random.SystemRandom().randrange(256)
-        if isinstance(port, Transport):
-            self._transport = port
-        else:
-            self._transport = SerialTransport(port, baud=baud, timeout=timeout)
-        self._identity: Identity | None = None
-        self._started: int | None = None
+        self._reconnect = reconnect
+        self._link = Exchange(port, baud=baud, timeout=timeout)
 
-    def __enter__(self) -> Device:
+    def __enter__(self) -> Driver:
         return self
 
     def __exit__(
@@ -144,9 +132,14 @@ class Device:
     ) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        """What messages call the port."""
+        return self._link.name
+
     def close(self) -> None:
-        """Let go of the port."""
-        self._transport.close()
+        """Let go of the port; whatever is asked next opens it again."""
+        self._link.close()
 
     def identify(self) -> Identity:
         """Ask the board what it is.
@@ -156,21 +149,37 @@ class Device:
         LinkError
             If nothing, or nothing that speaks this protocol, answers.
         """
-        reply = self._request(Command.IDENTIFY, words=IDENTITY_WORDS)
+        reply = self._link.identify(IDENTITY_WORDS)
         version = reply.payload[0]
         if version != VERSION:
             raise LinkError(
-                f"the board on {self._transport.name} speaks protocol version {version}, "
+                f"the board on {self.name} speaks protocol version {version}, "
                 f"this weft version {VERSION}; build and flash its bitstream again"
             )
         config, program = reply.payload[4:12].hex(), reply.payload[12:20].hex()
-        self._identity = Identity(version, config, program if reply.flags & Flag.LOADED else None)
-        return self._identity
+        return Identity(version, config, program if reply.flags & Flag.LOADED else None)
 
     def status(self) -> State:
         """Ask what the core is doing."""
-        reply = self._request(Command.STATUS, words=1)
-        return State(bool(reply.flags & Flag.BUSY), int.from_bytes(reply.payload, "little"))
+        reply = self._status()
+        return State(bool(reply.flags & Flag.BUSY), _cycles(reply))
+
+    def check(self, program: Program) -> Identity:
+        """Identify the board, and refuse one that cannot run a program.
+
+        Raises
+        ------
+        RefusedError
+            If the board's configuration is not the program's.
+        """
+        identity = self.identify()
+        if identity.config_digest != program.config.digest:
+            raise RefusedError(
+                f"the board on {self.name} has configuration "
+                f"{identity.config_digest}, the program is for {program.config.digest}; "
+                "build and flash the program's own bitstream, or compile for this board's"
+            )
+        return identity
 
     def load(
         self, program: Program, *, force: bool = False, progress: Progress | None = None
@@ -182,98 +191,140 @@ class Device:
         RefusedError
             If the board's configuration is not the program's.
         """
-        identity = self.identify()
-        if identity.config_digest != program.config.digest:
-            raise RefusedError(
-                f"the board on {self._transport.name} has configuration "
-                f"{identity.config_digest}, the program is for {program.config.digest}; "
-                "build and flash the program's own bitstream, or compile for this board's"
-            )
+        identity = self.check(program)
         if identity.program_digest == program.digest and not force:
             return False
-        self._await_idle()
-        self._write(program.load_words(), "load", progress)
+        self.await_idle()
+        self.write(program.load_words(), "load", progress)
+        self.name_program(program)
+        return True
+
+    def name_program(self, program: Program) -> None:
+        """Tell the board which program is in its memories, now that it is."""
         digest = np.frombuffer(bytes.fromhex(program.digest), "<u4")
         self._write_words(IDENTITY_SPACE, 0, digest)
         loaded = self.identify().program_digest
         if loaded != program.digest:
             raise LinkError(
-                f"the board on {self._transport.name} has program {loaded} after program "
+                f"the board on {self.name} has program {loaded} after program "
                 f"{program.digest} was loaded; unplug it, plug it in and run again"
             )
-        return True
+
+    def require(self, program: Program) -> None:
+        """Refuse a board that does not have a program in its memories."""
+        found = self.check(program).program_digest
+        if found != program.digest:
+            has = "no program" if found is None else f"program {found}"
+            raise RefusedError(
+                f"the board on {self.name} has {has}, and {program.digest} was asked for; flash "
+                "the bitstream of the program's folder, or let the program be loaded"
+            )
 
     def run(
         self,
         program: Program,
         inputs: Mapping[str, np.ndarray],
         *,
+        load: bool = True,
         progress: Progress | None = None,
     ) -> RunResult:
-        """Load the program where needed and run it on every sample.
+        """Run a program on every sample.
+
+        Where the program releases its inputs early (`Config.stream`), the next sample's are
+        written while the core computes.
 
         Parameters
         ----------
         program : Program
         inputs : mapping of tensor name to int8 array, shape (N, H, W, C)
+        load : bool
+            Load the program where the board has another one; otherwise that is refused.
 
         Raises
         ------
         InputError
             If an input is missing or has the wrong shape.
+        GoneError
+            If the board goes away, and does not return in time.
         RefusedError
             If the board is not the program's, does not answer, or its core is stuck.
         """
         samples = program.check_inputs(inputs)
-        self.load(program, progress=progress)
-        addresses = program.output_addresses()
-        collected: dict[str, list[np.ndarray]] = {name: [] for name in program.core_outputs}
-        cycles = []
-        for sample in range(samples):
-            codes = {name: inputs[name][sample] for name in program.core_inputs}
-            self._write(program.input_words(codes), "", None)
-            cycles.append(self._infer())
-            for name, tensor in program.decode(self._read(addresses)).items():
-                collected[name].append(tensor)
+        batch = _Batch(self, program, inputs, samples)
+        returns = done = 0
+        ready = False
+        while done < samples:
+            try:
+                if not ready:
+                    if load:
+                        self.load(program, progress=progress)
+                    else:
+                        self.require(program)
+                    ready = True
+                batch.step(done)
+            except (GoneError, ResetError) as error:
+                returns += 1
+                if not self._reconnect or returns > RETURNS:
+                    raise
+                self._await_return(error)
+                batch.forget()
+                ready = False
+                continue
+            done, returns = done + 1, 0
             if progress:
-                progress("run", sample + 1, samples)
-        outputs = {name: np.stack(tensors) for name, tensors in collected.items()}
-        return RunResult(outputs, cycles)
+                progress("run", done, samples)
+        return batch.result()
 
-    def _infer(self) -> int:
-        if (self._sequence + 1) & 0xFF == self._started:
-            self._sequence += 1  # the same number again would pass for a repetition
-        self._request(Command.START)
-        self._started = self._sequence
-        return self._await_idle(started=self._started)
+    def _await_return(self, error: WeftError) -> None:
+        """Wait for a board that went away; raise what happened where it stays away."""
+        end = time.monotonic() + self._reconnect
+        while True:
+            try:
+                self.identify()
+            except WeftError:
+                # Its port has no name yet, or it has no configuration yet.
+                self._link.close()
+            else:
+                return
+            if time.monotonic() > end:
+                raise error
+            time.sleep(LOOK)
 
-    def _await_idle(self, started: int | None = None) -> int:
+    def start(self) -> None:
+        """Start an inference."""
+        self._link.start()
+
+    def await_idle(self, *, or_flag: Flag = Flag(0)) -> int:  # noqa: B008 - a constant
+        """Wait until the core is not busy, or a flag is up; its cycles.
+
+        Raises
+        ------
+        LinkError
+            If that takes longer than the limit.
+        """
         end = time.monotonic() + self._limit
         while True:
-            reply = self._request(Command.STATUS, words=1)
-            self._check_started(reply, started)
-            if not reply.flags & Flag.BUSY:
-                return int.from_bytes(reply.payload, "little")
+            reply = self._status()
+            if not reply.flags & Flag.BUSY or reply.flags & or_flag:
+                return _cycles(reply)
             if time.monotonic() > end:
-                cycles = int.from_bytes(reply.payload, "little")
                 raise LinkError(
-                    f"the core on {self._transport.name} is still busy after {self._limit:g} s "
-                    f"and {cycles} cycles, so it is stuck; reset or flash the board"
+                    f"the core on {self.name} is still busy after {self._limit:g} s "
+                    f"and {_cycles(reply)} cycles, so it is stuck; reset or flash the board"
                 )
 
-    def _check_started(self, reply: Reply, started: int | None) -> None:
-        if started is None:
-            return
-        if not reply.flags & Flag.STARTED or reply.started != started:
-            self._interrupted()
+    def _status(self) -> Reply:
+        return self._link.request(Command.STATUS, words=1)
 
-    def _interrupted(self) -> NoReturn:
-        raise LinkError(
-            f"the board on {self._transport.name} was reset, or used by another program, "
-            "in the middle of a run; run again"
-        )
+    def write(self, words: np.ndarray, what: str = "", progress: Progress | None = None) -> None:
+        """Write into the memories.
 
-    def _write(self, words: np.ndarray, what: str, progress: Progress | None) -> None:
+        Parameters
+        ----------
+        words : LOAD_WORD array
+        what : str
+            For `progress`.
+        """
         done = 0
         for space, address, data in _runs(words):
             self._write_words(space, address, data)
@@ -283,91 +334,68 @@ class Device:
 
     def _write_words(self, space: int, address: int, data: np.ndarray) -> None:
         payload = np.ascontiguousarray(data, "<u4").tobytes()
-        self._request(Command.WRITE, count=len(data), space=space, address=address, payload=payload)
+        self._link.request(
+            Command.WRITE, count=len(data), space=space, address=address, payload=payload
+        )
 
-    def _read(self, addresses: np.ndarray) -> np.ndarray:
+    def read(self, addresses: np.ndarray) -> np.ndarray:
+        """Words of the activation memory: uint32 array, in the order of their addresses."""
         parts = []
         for start, count in _ranges(addresses):
-            reply = self._request(Command.READ, count=count, address=start, words=count)
-            self._check_started(reply, self._started)
+            reply = self._link.request(Command.READ, count=count, address=start, words=count)
             parts.append(np.frombuffer(reply.payload, "<u4"))
         return np.concatenate(parts) if parts else np.zeros(0, "<u4")
 
-    def _request(
-        self,
-        command: Command,
-        *,
-        count: int = 0,
-        space: int = 0,
-        address: int = 0,
-        payload: bytes | None = None,
-        words: int = 0,
-    ) -> Reply:
-        """Send a request until it is answered; `words` is the length of a good answer."""
-        self._sequence = (self._sequence + 1) & 0xFF
-        frame = encode_request(
-            command, self._sequence, count=count, space=space, address=address, payload=payload
-        )
-        trouble = "nothing answers"
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._transport.drain(QUIET)
-            self._transport.write(frame)
-            reply, trouble = self._receive(len(frame), words)
-            if reply is not None:
-                if self._identity and not reply.flags & Flag.SESSION:
-                    self._interrupted()
-                if reply.status != Answer.OK:
-                    self._refuse(command, reply.status)
-                return reply
-            if attempt == 1 and self._identity is None and trouble == "nothing answers":
-                break  # the first request of all: the wrong port, most likely
-        raise LinkError(
-            f"no good answer to {command.name} from {self._transport.name} ({trouble}); check "
-            f"that this port is the board's, that it is flashed, and its {self._baud} baud"
-        )
 
-    def _receive(self, sent: int, words: int) -> tuple[Reply | None, str]:
-        """Wait for the answer to the current request; what is wrong where there is none."""
-        wait = self._timeout + 10 * (sent + HEAD_BYTES + 4 * words + 4) / self._baud
-        end = time.monotonic() + wait
-        trouble = "nothing answers"
-        buffer = b""
-        while True:
-            missing = HEAD_BYTES - len(buffer)
-            if missing <= 0:
-                missing = reply_length(buffer) - len(buffer)
-            if missing > 0:
-                got = self._transport.read(missing, max(0.0, end - time.monotonic()))
-                buffer += got
-                if len(got) < missing:
-                    return None, "an answer was cut off" if buffer else trouble
-            start = buffer.find(bytes([SYNC]))
-            if start:
-                buffer = buffer[start:] if start > 0 else b""
-                continue
-            if len(buffer) < HEAD_BYTES or len(buffer) < reply_length(buffer):
-                continue
-            reply = decode_reply(buffer)
-            if reply is None:
-                return None, "an answer was damaged"
-            if reply.status in (Answer.BAD_HEADER, Answer.BAD_PAYLOAD):
-                return None, "a request was damaged"
-            if reply.sequence == self._sequence:
-                good = reply.status != Answer.OK or len(reply.payload) == 4 * words
-                return (reply, "") if good else (None, "an answer had the wrong length")
-            # A late answer to a request that was given up.
-            trouble, buffer = "an answer was out of sequence", b""
+class _Batch:
+    """Samples on their way through a board, one after the other."""
 
-    def _refuse(self, command: Command, status: int) -> NoReturn:
-        name = self._transport.name
-        if status == Answer.BUSY:
-            raise LinkError(f"the core on {name} is busy; wait for its inference, or reset it")
-        known = Answer(status).name if status in list(Answer) else f"status {status}"
-        raise LinkError(
-            f"the board on {name} refused {command.name} ({known}); "
-            "its bitstream is of another version of weft: build and flash it again"
-        )
+    def __init__(
+        self, driver: Driver, program: Program, inputs: Mapping[str, np.ndarray], samples: int
+    ):
+        self._driver = driver
+        self._program = program
+        self._inputs = inputs
+        self._samples = samples
+        self._addresses = program.output_addresses()
+        self._outputs: dict[str, list[np.ndarray]] = {name: [] for name in program.core_outputs}
+        self._cycles: list[int] = []
+        self._ahead = bool(program.config.stream) and program.released is not None
+        #: The sample whose inputs are in the board's memory.
+        self._there: int | None = None
+
+    def forget(self) -> None:
+        """The board has lost what it had."""
+        self._there = None
+
+    def step(self, sample: int) -> None:
+        """Run one sample, and bring the next one's inputs where they may come already."""
+        driver = self._driver
+        if self._there != sample:
+            self._write(sample)
+        self._there = None  # the core may write where they lie
+        driver.start()
+        if self._ahead and sample + 1 < self._samples:
+            driver.await_idle(or_flag=Flag.RELEASED)
+            self._write(sample + 1)
+        cycles = driver.await_idle()
+        tensors = self._program.decode(driver.read(self._addresses))
+        self._cycles.append(cycles)
+        for name, tensor in tensors.items():
+            self._outputs[name].append(tensor)
+
+    def _write(self, sample: int) -> None:
+        codes = {name: self._inputs[name][sample] for name in self._program.core_inputs}
+        self._driver.write(self._program.input_words(codes))
+        self._there = sample
+
+    def result(self) -> RunResult:
+        outputs = {name: np.stack(tensors) for name, tensors in self._outputs.items()}
+        return RunResult(outputs, self._cycles)
+
+
+def _cycles(reply: Reply) -> int:
+    return int.from_bytes(reply.payload, "little")
 
 
 def _runs(words: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:

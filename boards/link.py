@@ -65,6 +65,9 @@ class Link(wiring.Component):
     timeout : int
         Cycles of silence after which an unfinished request is forgotten, rounded up to
         a power of two.
+    streams : bool
+        The core may take words for the activation memory while it is busy: from some moment on,
+        when `load.ready` is high for such a word, until it starts again.
 
     Members
     -------
@@ -83,6 +86,7 @@ class Link(wiring.Component):
         program_digest: str | None = None,
         flashed: tuple[Value, Value] | None = None,
         timeout: int,
+        streams: bool = False,
     ):
         self._config = _digest_bytes("config_digest", config_digest)
         self._program = None
@@ -92,6 +96,7 @@ class Link(wiring.Component):
         if not isinstance(timeout, int) or timeout <= 0:
             raise ValueError(f"timeout must be a positive integer, not {timeout!r}")
         self._timeout = timeout
+        self._streams = streams
         super().__init__(
             {
                 "rx": In(stream.Signature(8)),
@@ -179,6 +184,18 @@ class Link(wiring.Component):
         self.to_digest = Signal()
         #: The word of an IDENTIFY reply is of the program's digest.
         self.of_program = Signal()
+        #: The core is busy and takes words for the activation memory; a WRITE is refused.
+        self.released: Value = Const(0)
+        refused: Value = self.busy
+        if self._streams:
+            # The core takes nothing else meanwhile; a word that has to wait does not change that.
+            self.released = Signal(name="released")
+            with m.If(~self.busy):
+                m.d.sync += self.released.eq(0)
+            with m.Elif(self.load.ready):
+                m.d.sync += self.released.eq(1)
+            refused = self.busy & ~(self.released & self.is_activation)
+        self.refused = refused
         m.d.sync += [
             *(flag.eq(self.index == place) for place, flag in self.at.items()),
             self.in_header.eq(self.index < HEADER_BYTES),
@@ -279,7 +296,7 @@ class Link(wiring.Component):
                 refuse(Answer.BAD_COUNT)
             with m.Elif(self.is_command[Command.WRITE]):
                 m.d.sync += words_come.eq(1)
-                with m.If(self.busy):
+                with m.If(self.refused):
                     # The words still come and must not be taken for requests.
                     m.d.sync += self.status.eq(Answer.BUSY)
             with m.Elif(self.busy):
@@ -332,7 +349,7 @@ class Link(wiring.Component):
         header, state, sent = self.header, self.state, self.gone
         is_read = self.is_command[Command.READ]
         sending, again = Signal(), Signal()
-        flags = Cat(self.busy, self.has_started, self.loaded, self.session)
+        flags = Cat(self.busy, self.has_started, self.loaded, self.session, self.released)
         head = [Const(SYNC, 8), self.status, header.sequence, header.count, flags, self.started]
         # First one of each two, then one of these.
         halves = [Signal(8, reset_less=True, name=f"half_{i}") for i in range(0, HEAD_BYTES, 2)]

@@ -11,7 +11,8 @@ other number. ::
 `count` is the number of words, 1 to 255, in the reply too. Every request may be
 repeated: a START whose sequence number is that of the last accepted one is answered and
 not obeyed again. Each reply carries the flags and the sequence number of the last START,
-so that a core that was reset in the middle of an inference cannot go unnoticed.
+so that a core that was reset in the middle of an inference cannot go unnoticed. While the
+core is busy it takes no words, save those of the next input where RELEASED says so.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ class Flag(IntFlag):
     LOADED = 4
     #: There was an IDENTIFY since the last reset.
     SESSION = 8
+    #: The core is busy and has read its inputs: words for the activation memory may come. Only
+    #: with `Config.stream`.
+    RELEASED = 16
 
 
 #: The space of a WRITE that sets the program digest; all others are the core's own.
@@ -125,4 +129,4 @@ def decode_reply(frame: bytes) -> Reply | None:
     if zlib.crc32(block) != int.from_bytes(crc, "little"):
         return None
     status, sequence, _count, flags, started = block[:5]
-    return Reply(status, sequence, Flag(flags & 15), started, block[5:])
+    return Reply(status, sequence, Flag(flags & 31), started, block[5:])

@@ -70,6 +70,7 @@ class System(wiring.Component):
             program_digest=program_digest,
             flashed=flashed,
             timeout=int(LINK_TIMEOUT_SECONDS * clock),
+            streams=bool(config.stream),
         )
         self.receiver = Receiver(clock=clock, baud=baud)
         self.transmitter = Transmitter(clock=clock, baud=baud)

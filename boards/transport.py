@@ -13,6 +13,10 @@ from serial.tools import list_ports
 from weft.errors import InputError, RefusedError, WeftError
 
 
+class GoneError(RefusedError):
+    """The other end is not there any more."""
+
+
 class Transport(ABC):
     """Bytes to and from a link, real or simulated."""
 
@@ -25,8 +29,10 @@ class Transport(ABC):
 
         Raises
         ------
+        GoneError
+            If the other end is gone.
         RefusedError
-            If the other end does not take it or is gone.
+            If it does not take it.
         """
 
     @abstractmethod
@@ -35,7 +41,7 @@ class Transport(ABC):
 
         Raises
         ------
-        RefusedError
+        GoneError
             If the other end is gone.
         """
 
@@ -91,9 +97,6 @@ class SerialTransport(Transport):
 
     def __init__(self, port: str, *, baud: int, timeout: float):
         self.name = port
-        self._gone = RefusedError(
-            f"{port} went away: the board was unplugged or reset its USB; plug it in and run again"
-        )
         try:
             self._serial = serial.Serial(port, baud, write_timeout=timeout, exclusive=True)
         except (OSError, ValueError) as error:  # SerialException is an OSError
@@ -101,6 +104,12 @@ class SerialTransport(Transport):
         # The adapter's 16 ms wait before it hands on a short reply is longer than most replies.
         with contextlib.suppress(Exception):
             self._serial.set_low_latency_mode(True)
+
+    def _gone(self) -> GoneError:
+        return GoneError(
+            f"{self.name} went away: the board was unplugged or reset its USB; plug it in and "
+            "run again"
+        )
 
     def write(self, data: bytes) -> None:
         """Send all of `data`."""
@@ -111,7 +120,7 @@ class SerialTransport(Transport):
                 f"{self.name} takes no data; unplug the board and plug it in again"
             ) from error
         except (OSError, TypeError) as error:  # pyserial's TypeError: closed underneath
-            raise self._gone from error
+            raise self._gone() from error
 
     def read(self, count: int, timeout: float) -> bytes:
         """Receive `count` bytes, or fewer after `timeout` seconds."""
@@ -119,7 +128,7 @@ class SerialTransport(Transport):
             self._serial.timeout = timeout
             return bytes(self._serial.read(count))
         except (OSError, TypeError) as error:
-            raise self._gone from error
+            raise self._gone() from error
 
     def drain(self, quiet: float) -> None:
         """Throw away what arrives until nothing has for `quiet` seconds."""

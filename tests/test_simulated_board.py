@@ -11,7 +11,7 @@ import pytest
 import serial
 from levels import pair
 
-from weft.boards.driver import Device
+from weft.boards.driver import Driver
 from weft.boards.protocol import Command, encode_request
 from weft.cli import main
 from weft.errors import RefusedError
@@ -29,7 +29,7 @@ def board():
 
 
 def device(board):
-    return Device(board.port, timeout=60, limit=600)
+    return Driver(board.port, timeout=60, limit=600)
 
 
 def cycles(program):
@@ -62,7 +62,7 @@ def test_a_good_line_loses_nothing(board, monkeypatch):
     }
     drains = []
     with device(board) as opened:
-        monkeypatch.setattr(opened._transport, "drain", drains.append)
+        monkeypatch.setattr(opened._link._transport, "drain", drains.append)
         assert_equals_golden(opened, (program, inputs))
     assert drains == []
 
@@ -108,7 +108,7 @@ def test_a_board_that_is_switched_off_in_the_middle_of_a_run():
     program, inputs = pair(ARRAY, FIRST).drawn
     board = SimulatedBoard(program.config, program)
     with (
-        Device(board.port, timeout=1) as opened,
+        Driver(board.port, timeout=1) as opened,
         pytest.raises(RefusedError, match=f"{board.port} went away|from {board.port}"),
     ):
         opened.run(program, inputs, progress=lambda *_: board.close())
@@ -165,7 +165,7 @@ def test_the_command_offers_a_port_until_it_is_interrupted(folder, tmp_path):
     ) as running:
         said = json.loads(running.stdout.readline())
         assert said["program_digest"] == pair(ARRAY, FIRST).program.digest
-        with Device(said["port"], timeout=60) as opened:
+        with Driver(said["port"], timeout=60) as opened:
             assert_equals_golden(opened, pair(ARRAY, FIRST).drawn)
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=60)

@@ -1,8 +1,9 @@
 """weft: weaves a trained network into an FPGA.
 
 The functions here are the commands of the command line: ``weft.simulate`` does what
-``weft simulate`` does and returns what ``--json`` prints as `to_json()`. They are
-imported when first used, so that ``import weft`` is quick.
+``weft simulate`` does and returns what ``--json`` prints as `to_json()`. `Device` is a
+board that runs a compiled model. All are imported when first used, so that ``import weft``
+is quick.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from weft.commands.simulate import simulate
     from weft.commands.validate import validate
     from weft.commands.verify import verify
+    from weft.device import Device
 
 __all__ = [
+    "Device",
     "InputError",
     "Problem",
     "RefusedError",
@@ -46,23 +49,25 @@ __all__ = [
     "verify",
 ]
 
-_COMMANDS = {
-    "board_sim": "board_sim",
-    "build": "build",
-    "check": "check",
-    "compile_model": "compile",
-    "estimate": "estimate",
-    "flash": "flash",
-    "profile": "profile",
-    "quantize_model": "quantize",
-    "run": "run",
-    "simulate": "simulate",
-    "validate": "validate",
-    "verify": "verify",
+#: The module of each name.
+_PLACES = {
+    "Device": "weft.device",
+    "board_sim": "weft.commands.board_sim",
+    "build": "weft.commands.build",
+    "check": "weft.commands.check",
+    "compile_model": "weft.commands.compile",
+    "estimate": "weft.commands.estimate",
+    "flash": "weft.commands.flash",
+    "profile": "weft.commands.profile",
+    "quantize_model": "weft.commands.quantize",
+    "run": "weft.commands.run",
+    "simulate": "weft.commands.simulate",
+    "validate": "weft.commands.validate",
+    "verify": "weft.commands.verify",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _COMMANDS:
+    if name not in _PLACES:
         raise AttributeError(f"module 'weft' has no attribute {name!r}")
-    return getattr(import_module(f"weft.commands.{_COMMANDS[name]}"), name)
+    return getattr(import_module(_PLACES[name]), name)

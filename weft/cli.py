@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -419,12 +419,16 @@ def profile(
 
 @cli.command()
 @click.argument("folder", type=PATH, metavar="DIR")
+@click.option(
+    "--baud", type=click.IntRange(min=1), metavar="N",
+    help="Bits per second of the link, instead of the board's own.",
+)  # fmt: skip
 @json_option
-def build(*, folder: Path, as_json: bool) -> None:
+def build(*, folder: Path, baud: int | None, as_json: bool) -> None:
     """Build the bitstream of a DIR compiled for a board, with timing and utilisation."""
     from weft.commands.build import build
 
-    finish(build(folder), as_json)
+    finish(build(folder, baud=baud), as_json)
 
 
 @cli.command()
@@ -442,14 +446,68 @@ def flash(*, folder: Path, sram: bool, dry_run: bool, as_json: bool) -> None:
 @cli.command()
 @click.argument("folder", type=PATH, metavar="DIR")
 @click.option("--port", required=True, help="The board's serial port, or sim for a simulated one.")
-@inputs_option
-@output_option
+@click.option("--inputs", type=FILE, metavar="X.npz", help="Samples: an .npz with 'inputs'.")
+@click.option("-o", "--output", type=FILE, metavar="Y.npz", help="Gets an .npz with 'outputs'.")
+@click.option(
+    "--labels", type=FILE, metavar="FILE",
+    help="Names of the classes, one on each line: the name of each sample's is printed.",
+)  # fmt: skip
+@click.option(
+    "--self-test",
+    is_flag=True,
+    help="Instead of samples: compare memory, outputs and cycles with what they must be.",
+)
+@click.option(
+    "--layers",
+    is_flag=True,
+    help="Instead of samples: the cycles of each layer, as the board counts and as estimated.",
+)
+@click.option(
+    "--baud", type=click.IntRange(min=1), metavar="N",
+    help="Bits per second, where they are not those that DIR was built for.",
+)  # fmt: skip
+@click.option(
+    "--no-load", is_flag=True, help="Refuse a board that has another program, do not load DIR's."
+)
+@click.option(
+    "--reconnect", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
+    help="Wait so long for a board that was unplugged, and go on when it is back.",
+)  # fmt: skip
 @json_option
-def run(*, folder: Path, port: str, inputs: Path, output: Path, as_json: bool) -> None:
-    """Run samples on a board that is flashed with DIR's bitstream."""
-    from weft.commands.run import run
+def run(
+    *,
+    folder: Path,
+    port: str,
+    inputs: Path | None,
+    output: Path | None,
+    labels: Path | None,
+    self_test: bool,
+    layers: bool,
+    baud: int | None,
+    no_load: bool,
+    reconnect: float,
+    as_json: bool,
+) -> None:
+    """Run samples on a board that is flashed with DIR's bitstream, or test the board.
 
-    finish(run(folder, inputs, output, port=port), as_json)
+    With --self-test or --layers a difference gives status 1.
+    """
+    from weft.commands.run import run, run_layer_cycles, run_self_test
+
+    if self_test and layers:
+        raise click.UsageError("Give --self-test or --layers, one at a time.")
+    options: dict[str, Any] = {"baud": baud, "load": not no_load, "reconnect": reconnect}
+    if (self_test or layers) and (inputs or output or labels):
+        what = "--self-test" if self_test else "--layers"
+        raise click.UsageError(f"{what} has no samples; leave --inputs, -o and --labels out.")
+    if self_test:
+        finish(run_self_test(folder, port=port, **options), as_json)
+    elif layers:
+        finish(run_layer_cycles(folder, port=port, **options), as_json)
+    elif inputs is None or output is None:
+        raise click.UsageError("Give --inputs X.npz and -o Y.npz, or --self-test, or --layers.")
+    else:
+        finish(run(folder, inputs, output, port=port, labels=labels, **options), as_json)
 
 
 @cli.command("board-sim")

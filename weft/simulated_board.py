@@ -17,6 +17,9 @@ from weft.compiler.program import Program
 from weft.errors import RefusedError
 from weft.hw.config import Config
 
+#: Instead of a serial port: a simulated board of one's own.
+SIMULATED = "sim"
+
 #: Bits per second that the line is called; the line takes as many cycles for a bit as it must.
 BAUD = 1_000_000
 CYCLES_PER_BIT = 4

@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from weft.boards.driver import Device, LinkError
+from weft.boards.driver import Driver
+from weft.boards.exchange import LinkError
 from weft.boards.protocol import Command
 from weft.boards.transport import Transport, _open_error
 from weft.errors import InputError, RefusedError
@@ -14,7 +15,7 @@ from weft.hw.config import Config
 
 def device(transport, **options):
     # Patience is counted in simulated cycles; wall time must not cut in.
-    return Device(transport, timeout=600, **options)
+    return Driver(transport, timeout=600, **options)
 
 
 @pytest.fixture
@@ -73,9 +74,11 @@ def test_loads_and_runs(standin, line):
     assert seen[-1] == ("run", 3, 3)
 
 
-def test_runs_over_real_uart_bits(standin, simulated):
+@pytest.mark.parametrize(("clock", "baud"), [(8e6, 1e6), (27e6, 3e6)])
+def test_runs_over_real_uart_bits(standin, simulated, clock, baud):
     program, x = standin.program(3), standin.inputs(2, samples=1)
-    transport = simulated.uart(standin.Standin(standin.CONFIG), standin.CONFIG)
+    core = standin.Standin(standin.CONFIG)
+    transport = simulated.uart(core, standin.CONFIG, clock=clock, baud=baud)
     with device(transport) as board:
         result = board.run(program, x)
     np.testing.assert_equal(result.outputs, standin.expected(3, x))
@@ -140,7 +143,7 @@ def test_a_reset_in_mid_run_is_reported(standin, simulated):
 
 
 def test_nothing_there():
-    with Device(Silent()) as board, pytest.raises(LinkError) as error:
+    with Driver(Silent()) as board, pytest.raises(LinkError) as error:
         board.identify()
     assert str(error.value) == (
         "no good answer to IDENTIFY from /dev/silent (nothing answers); check that this port is "
@@ -163,21 +166,21 @@ def test_nothing_there():
     ],
 )
 def test_inputs_are_checked(standin, x, message):
-    with Device(Silent()) as board, pytest.raises(InputError) as error:
+    with Driver(Silent()) as board, pytest.raises(InputError) as error:
         board.run(standin.program(1), x)
     assert str(error.value) == message
 
 
 def test_no_such_port():
     with pytest.raises(InputError, match=r"no serial port /dev/no-such-port: .*; check --port"):
-        Device("/dev/no-such-port")
+        Driver("/dev/no-such-port")
 
 
 def test_not_a_serial_port(tmp_path):
     path = tmp_path / "file"
     path.touch()
     with pytest.raises(InputError, match="is not a serial port; check --port"):
-        Device(str(path))
+        Driver(str(path))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def test_ports_that_do_not_open(number, kind, message):
 
 def test_unplugged_in_mid_run():
     master, slave = os.openpty()
-    with Device(os.ttyname(slave), timeout=0.2) as board:
+    with Driver(os.ttyname(slave), timeout=0.2) as board:
         os.close(slave)
         os.close(master)
         with pytest.raises(RefusedError, match="went away: the board was unplugged"):
@@ -208,10 +211,10 @@ def test_a_port_in_use():
     master, slave = os.openpty()
     try:
         with (
-            Device(os.ttyname(slave)),
+            Driver(os.ttyname(slave)),
             pytest.raises(RefusedError, match="is in use by another program"),
         ):
-            Device(os.ttyname(slave))
+            Driver(os.ttyname(slave))
     finally:
         os.close(slave)
         os.close(master)

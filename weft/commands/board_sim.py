@@ -8,17 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from weft.boards.driver import Device
 from weft.compiler.program import Program
 from weft.console import say, step
 from weft.models import read_program
 from weft.simulated_board import SimulatedBoard
-
-#: Instead of a serial port: a simulated board of the command's own.
-SIMULATED = "sim"
-
-#: Seconds in which a simulated board answers, and computes, on a machine that does other things.
-_ANSWER, _INFERENCE = 30.0, 3600.0
 
 
 @dataclass(frozen=True)
@@ -68,23 +61,6 @@ def board_sim(folder: Path) -> Iterator[tuple[SimulatedBoard, Simulated]]:
     with _flashed(program) as board:
         digests = (program.config.digest, program.digest)
         yield board, Simulated(board.port, str(folder), *digests)
-
-
-@contextmanager
-def open_device(port: str, program: Program) -> Iterator[Device]:
-    """The board on a serial port.
-
-    `SIMULATED` is one that is flashed with the program, and lives as long as it is used.
-    """
-    if port != SIMULATED:
-        with Device(port) as device:
-            yield device
-        return
-    with (
-        _flashed(program) as board,
-        Device(board.port, timeout=_ANSWER, limit=_INFERENCE) as device,
-    ):
-        yield device
 
 
 def _flashed(program: Program) -> SimulatedBoard:

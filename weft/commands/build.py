@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ from weft.boards import build as bitstream
 from weft.boards.board import Board
 from weft.boards.build import RESOURCES, BuildReport
 from weft.boards.registry import find_board
+from weft.boards.uart import divisor
 from weft.console import say, step, table
 from weft.errors import InputError
 from weft.models import SUMMARY, read_program
+
+#: Bits per second that USB adapters on boards make at the most.
+_FASTEST = 3_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +61,16 @@ class Built:
         say(f"{self.folder / self.report.files['bitstream']} and build.json written")
 
 
-def build(folder: Path) -> Built:
+def build(folder: Path, *, baud: int | None = None) -> Built:
     """Build the bitstream of a folder that was compiled for a board.
 
     Parameters
     ----------
     folder : Path
         What `compile_model` wrote; the bitstream and build.json go there as well.
+    baud : int, optional
+        Bits per second of the link, instead of the board's own: within 2 % of a whole fraction of
+        its clock.
 
     Raises
     ------
@@ -71,10 +79,25 @@ def build(folder: Path) -> Built:
     """
     program = read_program(folder)
     board = _board_of(folder)
+    if baud is not None:
+        board = _with_baud(board, baud)
     with step(f"building the bitstream for {board.title}") as running:
         report = bitstream.build(program, board, folder, progress=running.stage)
         running.note(f"{report.fmax_mhz:.1f} MHz after routing")
     return Built(folder, board, report)
+
+
+def _with_baud(board: Board, baud: int) -> Board:
+    """A board whose link has another speed."""
+    clock = board.target_mhz * 1e6
+    try:
+        divisor(clock=clock, baud=baud)
+    except ValueError as error:
+        fastest = clock / math.ceil(clock / _FASTEST)
+        raise InputError(
+            f"{board.title}: {error}; give a whole fraction of its clock, up to {fastest:.0f}"
+        ) from None
+    return replace(board, baud=baud)
 
 
 def _board_of(folder: Path) -> Board:
