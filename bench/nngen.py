@@ -5,12 +5,12 @@ own with NNgen, which weft never needs; make it with
 
     python3 -m venv v_nngen && v_nngen/bin/pip install nngen
 
-Icarus Verilog must be installed. The layers are a 3 x 3 convolution of 16 channels to 16 on 16 x 16
+The layers are a 3 x 3 convolution of 16 channels to 16 on 16 x 16
 pixels, and a dense layer of 640 to 128, both int8 with int32 sums and bias and a shift at the end.
 NNgen runs with each of its `SETTINGS` (no more multipliers than the first), with its own model of
-AXI memory, and is counted at its best; weft runs in Verilator, and its outputs must be golden's.
-Both go through the same Yosys. Exit status 1 if weft does not win a mark. Minutes to an hour the
-first time; what is finished is kept in weft's cache.
+AXI memory, and is counted at its best; weft's outputs must be golden's. Both run in Verilator and
+go through the same Yosys. Exit status 1 if weft does not win a mark. Half an hour the first time;
+what is finished is kept in weft's cache.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from weft.compiler.compile import compile_network, fit, macs
 from weft.compiler.network import Conv2D, FullyConnected, Network, Port, Requantize, Tensor
 from weft.hw.config import Config
 from weft.sim import golden
+from weft.sim.verilog.environment import find_tools
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -138,7 +139,8 @@ def of_nngen(name: str, settings: dict[str, Any], python: Path) -> dict[str, Any
     def make() -> None:
         # Isolated: this script's folder must not hide the package of the same name.
         command = [str(python), "-I", str(WORKER), text, str(folder)]
-        run_tool(command, directory=folder, log=folder / "log")
+        with find_tools("verilator").active():
+            run_tool(command, directory=folder, log=folder / "log")
 
     step(identity, folder, ["result.json", "design.v"], make)
     attributes = ", ".join(f"{key} {value}" for key, value in settings["attributes"].items())
@@ -188,8 +190,6 @@ def measure(python: Path, *, first: bool) -> dict[str, Any]:
     layers: dict[str, Any] = {}
     tools = {name: version(name) for name in ("weft", "amaranth", "verilator", "numpy")}
     tools["yosys"] = tool_version(find_tool("yosys"))
-    icarus = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=False)
-    tools["icarus"] = icarus.stdout.split(" (")[0].removeprefix("Icarus Verilog version ")
     for name, settings in SETTINGS.items():
         work = macs(network(LAYERS[name]))
         tried = [of_nngen(name, one, python) for one in settings[: 1 if first else None]]
