@@ -10,9 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from weft.boards.block_rams import FAMILIES, Block, blocks_of, fill, locate
 from weft.boards.board import Board
 from weft.boards.cache import digest, step
+from weft.boards.contents import Memory, take_out
 from weft.boards.floorplan import constrain
+from weft.boards.memory_map import MAP, MemoryMap
 from weft.boards.target import Target
 from weft.boards.tools import ToolError, find_tool, run_tool, tool_version
 from weft.compiler.program import Program
@@ -69,6 +72,9 @@ class BuildReport:
         Per stage.
     files : dict of str to str
         Relative to build.json: bitstream, report, logs.
+    patched : dict or None
+        Of a bitstream that was made from another (`weft.boards.patch`): the other's `folder` and
+        `program_digest`.
     """
 
     board: str
@@ -84,6 +90,7 @@ class BuildReport:
     seconds: dict[str, float] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    patched: dict[str, Any] | None = None
 
 
 def build(
@@ -151,6 +158,12 @@ class Build:
         Of the stages so far.
     cached : dict of str to bool
         Which of them came from the cache.
+    hardware : str
+        Digest of all that decides netlist and places, once elaborated: all but the contents of
+        block RAMs, where those can be put in last.
+    memories : dict of str to Memory
+        Those contents, by the memories' names in the netlist. What the tools read has ink instead
+        (`weft.boards.contents`).
 
     Raises
     ------
@@ -192,19 +205,21 @@ class Build:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {self.out}: {error.strerror}") from error
-        (self.out / "build.json").unlink(missing_ok=True)
+        for name in ("build.json", MAP):
+            (self.out / name).unlink(missing_ok=True)
         self.elaborate()
         self.synthesize()
         report = self._place()
         if require_timing and not report.timing_met:
-            self._write(report)
+            self.write(report)
             raise RefusedError(
                 f"{self.board.title} reaches {report.fmax_mhz:.2f} MHz after routing and wants "
                 f"{report.target_mhz:.2f} MHz (best of {len(self.seeds)} placements); "
                 "choose a smaller array or fewer lanes"
             )
-        self._pack(report)
-        self._write(report)
+        self.fill_memories()
+        self.pack(report)
+        self.write(report)
         return report
 
     def _stage(
@@ -250,6 +265,10 @@ class Build:
             for name, content in plan.files.items()
             if name.endswith((".il", ".pcf", ".lpf", ".ys"))
         }
+        self.memories: dict[str, Memory] = {}
+        if self.board.family in FAMILIES:
+            rtlil, self.memories = take_out(str(self.files["top.il"]), self.board.family)
+            self.files["top.il"] = rtlil
         if "cell \\MULT18X18D" in str(self.files["top.il"]):
             # abc9 dies without a message on chains of explicit multipliers.
             script = str(self.files["top.ys"])
@@ -258,6 +277,8 @@ class Build:
         for name, content in self.files.items():
             data = content.encode() if isinstance(content, str) else content
             (self.out / name).write_bytes(data)
+        named = (part for name, content in sorted(self.files.items()) for part in (name, content))
+        self.hardware = digest(self.board.device, *named)[:16]
         self.seconds["elaborate"] = round(time.monotonic() - start, 3)
 
     def _command(self, tool: str, *more: str) -> list[str]:
@@ -320,7 +341,7 @@ class Build:
         command = self._command(tool, *options, *self.board.place_options)
         netlist = (self.out / "top.json").read_bytes()
         inputs: list[str | bytes] = [self._version(tool), netlist, *constraints, *command[1:]]
-        outputs = ["report.json", "top.tim", self._routed]
+        outputs = ["report.json", "top.tim", self.routed]
 
         def make() -> None:
             try:
@@ -331,7 +352,8 @@ class Build:
         self._stage(f"place and route, seed {seed}", inputs, outputs, make)
 
     @property
-    def _routed(self) -> str:
+    def routed(self) -> str:
+        """Name of the file that place and route makes."""
         return "top.asc" if self.board.family == "ice40" else "top.config"
 
     def _too_large(self, log: str) -> RefusedError | None:
@@ -386,11 +408,44 @@ class Build:
             files={"report": "report.json", "timing": "top.tim", "synthesis": "top.rpt"},
         )
 
-    def _pack(self, report: BuildReport) -> None:
+    def fill_memories(self) -> None:
+        """Put the program into the routed design, and write where it went: memories.json.
+
+        Raises
+        ------
+        RefusedError
+            If the tools did not do with the memories what they should.
+        """
+        if not self.memories:
+            return
+        start = time.monotonic()
+        if self.progress:
+            self.progress("fill memories", False)
+        netlist = (self.out / "top.json").read_bytes()
+        routed = (self.out / self.routed).read_text(encoding="utf-8")
+        family = self.board.family
+        blocks = locate(blocks_of(self.memories, family, netlist), self.memories, family, routed)
+        self.put_in(routed, blocks)
+        self.seconds["fill memories"] = round(time.monotonic() - start, 3)
+
+    def put_in(self, routed: str, blocks: list[Block]) -> None:
+        """Write a routed design with this program in its block RAMs, and memories.json."""
+        filled = fill(routed, blocks, self.memories, self.board.family)
+        (self.out / self.routed).write_text(filled, encoding="utf-8")
+        MemoryMap(self.hardware, digest(filled), blocks).save(self.out)
+
+    def pack(self, report: BuildReport) -> None:
+        """Make the bitstream.
+
+        Raises
+        ------
+        ToolError
+            If the packer fails.
+        """
         tool = self.board.toolchain[2]
         command = self._command(tool, *self.board.pack_options)
         name = f"top{self.board.bitstream}"
-        routed = (self.out / self._routed).read_bytes()
+        routed = (self.out / self.routed).read_bytes()
         # The packers come in nextpnr's package and have its version.
         version = self._version(self.board.toolchain[1])
         inputs: list[str | bytes] = [version, routed, *command[1:]]
@@ -401,6 +456,7 @@ class Build:
         self._stage("pack", inputs, [name], make)
         report.files["bitstream"] = name
 
-    def _write(self, report: BuildReport) -> None:
+    def write(self, report: BuildReport) -> None:
+        """Write build.json."""
         text = json.dumps(asdict(report), indent=2)
         (self.out / "build.json").write_text(text + "\n", encoding="utf-8")

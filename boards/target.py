@@ -14,6 +14,7 @@ from weft.boards.board import Board
 from weft.boards.clock import ClockGenerator, make_pll
 from weft.boards.flashed_core import FlashedCore
 from weft.boards.link import Link
+from weft.boards.record import ProgramRecord
 from weft.boards.uart import Receiver, Transmitter
 from weft.hw.config import Config, Space
 
@@ -33,8 +34,8 @@ class System(wiring.Component):
         Hz and bits per second.
     images : mapping of Space to uint8 array, or None
         Initial contents of the memories.
-    program_digest : str or None
-        Of those images.
+    recall : wiring.Component or None
+        What knows after reset which program is in the memories: its `recall` is the link's.
     core : wiring.Component or None
         Instead of a core of this configuration, with the same ports; a `FlashedCore` says itself
         which program it has.
@@ -56,7 +57,7 @@ class System(wiring.Component):
         clock: float,
         baud: float,
         images: Images | None = None,
-        program_digest: str | None = None,
+        recall: Any = None,
         core: Any = None,
     ):
         if core is None:
@@ -64,10 +65,10 @@ class System(wiring.Component):
 
             core = Core(config) if images is None else Core(config, images=images)
         self.core = core
+        self.recall = recall
         flashed = (core.flashed, core.digest) if isinstance(core, FlashedCore) else None
         self.link = Link(
             config_digest=config.digest,
-            program_digest=program_digest,
             flashed=flashed,
             timeout=int(LINK_TIMEOUT_SECONDS * clock),
         )
@@ -88,6 +89,9 @@ class System(wiring.Component):
         wiring.connect(m, link.load, core.load)
         wiring.connect(m, link.read, core.read)
         wiring.connect(m, core.data, link.data)
+        if self.recall is not None:
+            m.submodules.recall = self.recall
+            wiring.connect(m, self.recall.recall, link.recall)
         m.d.comb += [
             core.start.eq(link.start),
             link.busy.eq(core.busy),
@@ -106,8 +110,10 @@ class Target(Elaboratable):
     Parameters
     ----------
     board : Board
-    config, images, program_digest, core
+    config, images, core
         See `System`.
+    program_digest : str or None
+        Of those images.
 
     Attributes
     ----------
@@ -133,7 +139,8 @@ class Target(Elaboratable):
             clock=self.clock,
             baud=board.baud,
             images=images,
-            program_digest=program_digest,
+            # Without a program, too: one may be put into the same bitstream later.
+            recall=ProgramRecord(program_digest) if board.keeps(config) else None,
             core=core,
         )
 

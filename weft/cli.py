@@ -410,12 +410,17 @@ def profile(
 
 @cli.command()
 @click.argument("folder", type=PATH, metavar="DIR")
+@click.option(
+    "--from", "source", type=PATH, metavar="BUILD",
+    help="Put DIR's program into the bitstream of this finished build for the same board and "
+    "configuration: seconds, without place and route.",
+)  # fmt: skip
 @json_option
-def build(*, folder: Path, as_json: bool) -> None:
+def build(*, folder: Path, source: Path | None, as_json: bool) -> None:
     """Build the bitstream of a DIR compiled for a board, with timing and utilisation."""
     from weft.commands.build import build
 
-    finish(build(folder), as_json)
+    finish(build(folder, source=source), as_json)
 
 
 @cli.command()

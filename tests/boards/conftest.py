@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from weft.boards.link import Link
+from weft.boards.record import ProgramRecord
 from weft.boards.target import System
 from weft.boards.transport import Transport
 
@@ -78,9 +79,9 @@ class SimulatedTransport(Transport):
 def core_and_link(core, config, *, program_digest=None, timeout=250):
     m = Module()
     m.submodules.core = core
-    m.submodules.link = link = Link(
-        config_digest=config.digest, program_digest=program_digest, timeout=timeout
-    )
+    m.submodules.link = link = Link(config_digest=config.digest, timeout=timeout)
+    m.submodules.record = record = ProgramRecord(program_digest)
+    wiring.connect(m, record.recall, link.recall)
     wiring.connect(m, link.load, core.load)
     wiring.connect(m, link.read, core.read)
     wiring.connect(m, core.data, link.data)

@@ -10,6 +10,7 @@ from typing import Any
 from weft.boards import build as bitstream
 from weft.boards.board import Board
 from weft.boards.build import RESOURCES, BuildReport
+from weft.boards.patch import patch
 from weft.boards.registry import find_board
 from weft.console import say, step, table
 from weft.errors import InputError
@@ -56,21 +57,32 @@ class Built:
         say(f"{self.folder / self.report.files['bitstream']} and build.json written")
 
 
-def build(folder: Path) -> Built:
+def build(folder: Path, *, source: Path | None = None) -> Built:
     """Build the bitstream of a folder that was compiled for a board.
 
     Parameters
     ----------
     folder : Path
         What `compile_model` wrote; the bitstream and build.json go there as well.
+    source : Path or None
+        A folder with a finished build for the same board and configuration: its bitstream gets
+        this program, without synthesis or place and route.
 
     Raises
     ------
+    InputError
+        If `source` holds no finished build.
     RefusedError
-        If the design is too large, misses the clock, or a tool is absent or fails.
+        If the design is too large, misses the clock, or a tool is absent or fails; or if the
+        bitstream of `source` is for other programs.
     """
     program = read_program(folder)
     board = _board_of(folder)
+    if source is not None:
+        with step(f"putting the program into the bitstream of {source}") as running:
+            report = patch(program, board, folder, source, progress=running.stage)
+            running.note(f"{sum(report.seconds.values()):.1f} s")
+        return Built(folder, board, report)
     with step(f"building the bitstream for {board.title}") as running:
         report = bitstream.build(program, board, folder, progress=running.stage)
         running.note(f"{report.fmax_mhz:.1f} MHz after routing")
