@@ -34,14 +34,15 @@ class Block:
     ----------
     memory : str
         Its name in the flat netlist.
-    first_row, rows, first_bit, bits : int
-        Which part.
+    rows : int
+        In the block. Of a deeper memory it has as many as there are side by side.
+    first_bit, bits : int
+        Which part of such a row.
     place : str
         As the routed design calls it.
     """
 
     memory: str
-    first_row: int
     rows: int
     first_bit: int
     bits: int
@@ -49,7 +50,7 @@ class Block:
 
     def text(self, memory: Memory, family: Family) -> str:
         """The lines of its paragraph."""
-        part = memory.part(self.first_row, self.rows, self.first_bit, self.bits)
+        part = memory.folded(self.rows).part(self.first_bit, self.bits, 0, self.rows)
         return _ecp5_lines(part) if family == "ecp5" else _ice40_lines(part, self.bits)
 
 
@@ -93,19 +94,17 @@ def blocks_of(memories: Mapping[str, Memory], family: Family, netlist: bytes) ->
         Yosys's, as JSON.
     """
     if family == "ecp5":
-        return [Block(name, 0, ECP5_DEPTH, 0, ECP5_WIDTH) for name in memories]
+        return [Block(name, ECP5_DEPTH, 0, ECP5_WIDTH) for name in memories]
     blocks = []
     for cell, found in json.loads(netlist)["modules"]["top"]["cells"].items():
         if found["type"] != "SB_RAM40_4K":
             continue
-        # A memory's blocks have its name and a number: first those with the first rows.
+        # A memory's blocks have its name and numbers that count the columns they are.
         name, *numbers = cell.rsplit(".", 2)
         if name not in memories or numbers[0] != "0" or not numbers[1].isdecimal():
             raise RefusedError(f"the netlist has a block RAM {cell} that is no memory's")
         bits = 16 >> int(found["parameters"]["READ_MODE"], 2)
-        rows = _ICE40_BITS // bits
-        below, beside = divmod(int(numbers[1]), -(-memories[name].width // bits))
-        blocks.append(Block(name, rows * below, rows, bits * beside, bits))
+        blocks.append(Block(name, _ICE40_BITS // bits, bits * int(numbers[1]), bits))
     return blocks
 
 
@@ -127,9 +126,9 @@ def locate(
         place = places.pop(ink, None)
         if place is None:
             raise RefusedError(
-                f"rows {block.first_row} and on, bits {block.first_bit} and on, of the memory "
-                f"{block.memory} are nowhere in the routed design; the versions of Yosys and "
-                "nextpnr that weft is tested with are in pyproject.toml"
+                f"bits {block.first_bit} and on of the memory {block.memory} are nowhere in the "
+                "routed design; the versions of Yosys and nextpnr that weft is tested with are in "
+                "pyproject.toml"
             )
         found.append(Block(**{**vars(block), "place": place}))
     if places:

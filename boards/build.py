@@ -14,6 +14,7 @@ from weft.boards.block_rams import FAMILIES, Block, blocks_of, fill, locate
 from weft.boards.board import Board
 from weft.boards.cache import digest, step
 from weft.boards.contents import Memory, take_out
+from weft.boards.flash_image import flash_image
 from weft.boards.floorplan import constrain
 from weft.boards.memory_map import MAP, MemoryMap
 from weft.boards.target import Target
@@ -39,6 +40,9 @@ RESOURCES = {
     "MULT18X18D": "multipliers",
 }
 
+#: A program for flash memory, beside its bitstream.
+PROGRAM_IMAGE = "program.img"
+
 #: A bank may return anything for a row that is being written (`weft.hw.bank`). Amaranth has no
 #: word for that, and for the row's old contents Yosys would add a comparator and 45 registers
 #: to each block RAM.
@@ -55,7 +59,8 @@ class BuildReport:
     config : dict
     config_digest : str
     program_digest : str or None
-        Of the program in the bitstream; None where it has to be loaded over the link.
+        Of the program in the bitstream, or for its boot loader; None where it has to be loaded
+        over the link.
     fmax_mhz : float
         Highest frequency after routing.
     target_mhz : float
@@ -71,7 +76,8 @@ class BuildReport:
     cached : dict of str to bool
         Per stage.
     files : dict of str to str
-        Relative to build.json: bitstream, report, logs.
+        Relative to build.json: bitstream, report, logs; and `program` where the gateware loads one
+        from flash memory.
     patched : dict or None
         Of a bitstream that was made from another (`weft.boards.patch`): the other's `folder` and
         `program_digest`.
@@ -194,10 +200,18 @@ class Build:
         self.config = program if isinstance(program, Config) else program.config
         embed = embed and board.keeps(self.config)
         self.program = program if isinstance(program, Program) and embed else None
+        boots = isinstance(program, Program) and board.boots(self.config)
+        self.booted = program if boots else None
         self.seconds: dict[str, float] = {}
         self.cached: dict[str, bool] = {}
         # Every tool is looked for before the first minute is spent.
         self.tools = {name: find_tool(name) for name in board.toolchain}
+
+    @property
+    def program_digest(self) -> str | None:
+        """Of the program that the board will have after reset."""
+        program = self.program or self.booted
+        return program.digest if program else None
 
     def run(self, require_timing: bool) -> BuildReport:
         """All stages, as `build` says."""
@@ -205,7 +219,7 @@ class Build:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {self.out}: {error.strerror}") from error
-        for name in ("build.json", MAP):
+        for name in ("build.json", MAP, PROGRAM_IMAGE):
             (self.out / name).unlink(missing_ok=True)
         self.elaborate()
         self.synthesize()
@@ -396,7 +410,7 @@ class Build:
             board=self.board.name,
             config=asdict(self.config),
             config_digest=self.config.digest,
-            program_digest=self.program.digest if self.program else None,
+            program_digest=self.program_digest,
             fmax_mhz=round(fmax, 2),
             target_mhz=round(self.target.clock / 1e6, 6),
             timing_met=met,
@@ -457,6 +471,9 @@ class Build:
         report.files["bitstream"] = name
 
     def write(self, report: BuildReport) -> None:
-        """Write build.json."""
+        """Write build.json, and the image of a program that the gateware loads."""
+        if self.booted is not None and "bitstream" in report.files:
+            (self.out / PROGRAM_IMAGE).write_bytes(flash_image(self.booted))
+            report.files["program"] = PROGRAM_IMAGE
         text = json.dumps(asdict(report), indent=2)
         (self.out / "build.json").write_text(text + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from weft.boards.board import Family
 
@@ -41,17 +42,28 @@ class Memory:
         data = hashlib.shake_256(name.encode()).digest(-(-count // 8))
         return Memory(self.width, self.depth, int.from_bytes(data, "little") & (1 << count) - 1)
 
-    def part(self, first_row: int, rows: int, first_bit: int, bits: int) -> list[int]:
+    def folded(self, rows: int) -> Memory:
+        """Of so many rows at most: each holds those that are `rows` apart, side by side."""
+        if self.depth <= rows:
+            return self
+        count = -(-self.depth // rows)
+        parts = [self.part(0, self.width, first, rows) for first in range(0, self.depth, rows)]
+        flat = 0
+        for row, values in enumerate(zip_longest(*parts, fillvalue=0)):
+            for place, value in enumerate(values):
+                flat |= value << (row * count + place) * self.width
+        return Memory(self.width * count, rows, flat)
+
+    def part(self, first_bit: int, bits: int, first_row: int, rows: int) -> list[int]:
         """Some bits of some rows; zeros beyond the last."""
         data = self.flat.to_bytes(-(-self.width * self.depth // 8), "little")
-        mask = (1 << bits) - 1
-        found = []
-        for row in range(first_row, first_row + rows):
-            bit = row * self.width + first_bit
+        mask = (1 << min(bits, self.width - first_bit)) - 1
+        found = [0] * rows
+        for index in range(min(rows, self.depth - first_row)):
+            bit = (first_row + index) * self.width + first_bit
             # The few bytes around them: shifting the whole number would take its whole length.
-            near = int.from_bytes(data[bit // 8 : (bit + bits) // 8 + 1], "little") >> bit % 8
-            taken = min(bits, self.width - first_bit)
-            found.append(near & mask & (1 << taken) - 1 if row < self.depth else 0)
+            near = data[bit // 8 : (bit + bits) // 8 + 1]
+            found[index] = int.from_bytes(near, "little") >> bit % 8 & mask
         return found
 
 
@@ -162,7 +174,7 @@ def _take_blocks(lines: list[str], paths: Mapping[str, str], found: dict[str, Me
                     flat |= word << place * span + row * ECP5_WIDTH
         memory = Memory(ECP5_WIDTH, ECP5_DEPTH, flat)
         found[path] = memory
-        rows = memory.inked(path).part(0, ECP5_DEPTH, 0, ECP5_WIDTH)
+        rows = memory.inked(path).part(0, ECP5_WIDTH, 0, ECP5_DEPTH)
         for number, place in places.items():
             chosen = rows[place * _ECP5_ROWS : (place + 1) * _ECP5_ROWS]
             padded = sum(row << index * _ECP5_STEP for index, row in enumerate(chosen))

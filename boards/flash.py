@@ -67,8 +67,30 @@ def flash_command(board: Board, bitstream: Path, *, sram: bool = False) -> list[
     return [tool, *(argument.format(file=bitstream) for argument in arguments)]
 
 
+def program_command(directory: Path | str) -> list[str] | None:
+    """Make the command that puts a build's program where its boot loader finds it.
+
+    None where the gateware has no boot loader.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished build, or its program is missing or empty.
+    """
+    board, bitstream = read_build(directory)
+    found = json.loads((Path(directory) / "build.json").read_text(encoding="utf-8"))
+    if "program" not in found["files"]:
+        return None
+    image = bitstream.with_name(found["files"]["program"])
+    if not image.is_file() or image.stat().st_size == 0:
+        raise InputError(f"{image} is missing or empty; run `weft build` again")
+    tool = os.environ.get(board.flash_tool.upper(), board.flash_tool)
+    places = {"file": image, "offset": board.program_offset}
+    return [tool, *(argument.format(**places) for argument in board.program_arguments)]
+
+
 def flash(directory: Path | str, *, sram: bool = False, dry_run: bool = False) -> list[str]:
-    """Put a finished build onto its board; the command that did it, or would.
+    """Put a finished build's bitstream onto its board; the command that did it, or would.
 
     Raises
     ------
@@ -79,8 +101,31 @@ def flash(directory: Path | str, *, sram: bool = False, dry_run: bool = False) -
     """
     board, bitstream = read_build(directory)
     command = flash_command(board, bitstream, sram=sram)
-    if dry_run:
-        return command
+    return command if dry_run else _run(board, command)
+
+
+def flash_program(directory: Path | str, *, dry_run: bool = False) -> list[str]:
+    """Put a finished build's program into its board's flash memory; the command that does it.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished build.
+    RefusedError
+        If its gateware has no boot loader, or the tool is absent or fails.
+    """
+    board, _ = read_build(directory)
+    command = program_command(directory)
+    if command is None:
+        raise RefusedError(
+            f"the gateware in {directory} has no boot loader that would find a program in flash "
+            "memory; put a program into its bitstream with: weft build DIR --from "
+            f"{directory}, or load it over the link with: weft run"
+        )
+    return command if dry_run else _run(board, command)
+
+
+def _run(board: Board, command: list[str]) -> list[str]:
     if shutil.which(command[0]) is None:
         raise RefusedError(
             f"{board.title} is flashed with {command[0]}, which is not here; "

@@ -64,6 +64,8 @@ class Link(wiring.Component):
         To the core.
     recall : In(RECALL)
         Which program is in the memories after reset; nothing comes from the host meanwhile.
+    answered, good, known : Out(1)
+        A reply is done; it was no refusal; there is a program in the memories.
     active : Out(1)
         Toggles with every reply.
     """
@@ -91,6 +93,9 @@ class Link(wiring.Component):
                 "busy": In(1),
                 "cycles": In(32),
                 "recall": In(RECALL),
+                "answered": Out(1),
+                "good": Out(1),
+                "known": Out(1),
                 "active": Out(1),
             }
         )
@@ -132,6 +137,8 @@ class Link(wiring.Component):
             self.tx.payload.eq(self.crc.held),
             self.tx.valid.eq(self.fresh),
             self.recall.scrap.eq(self.word),
+            self.good.eq(self.status == Answer.OK),
+            self.known.eq(self.loaded),
         ]
         with m.If(self.advance):
             m.d.sync += [
@@ -395,6 +402,7 @@ class Link(wiring.Component):
         with m.If((state["PAYLOAD"] & self.taken) | state["DATA"] | (state["WORD"] & sent)):
             m.d.sync += self.word.eq(Mux(state["DATA"], self.data.payload, moved))
         with m.If(state["REPLY_CRC"] & sent & self.at[CRC_BYTES - 1]):
+            m.d.comb += self.answered.eq(1)
             m.d.sync += self.active.eq(~self.active)
             self._go(m, "REPLY_CRC", "HUNT")
 

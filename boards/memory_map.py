@@ -57,7 +57,8 @@ class MemoryMap:
             return MemoryMap(**found, blocks=blocks)
         except FileNotFoundError:
             raise InputError(
-                f"{folder} holds no {MAP}, which says where a program goes in its bitstream; {again}"
+                f"{folder} holds no {MAP}, which says where a program goes in its bitstream; "
+                f"{again}"
             ) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{path} cannot be read; {again}") from None

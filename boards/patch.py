@@ -27,7 +27,8 @@ def patch(
 ) -> BuildReport:
     """Make a program's bitstream from a finished build for the same board and configuration.
 
-    It is the one that a build with the same seed would make.
+    It is the one that a build with the same seed would make. Where the program is for a boot
+    loader, the bitstream is the source's and only the image in flash memory is new.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def patch(
             f"bitstreams of the {board.title}'s FPGA cannot be patched; build it with: weft build "
             f"{out}, or load the program over the link with: weft run"
         )
-    if not board.keeps(program.config):
+    if not (board.keeps(program.config) or board.boots(program.config)):
         raise RefusedError(
             f"the {board.title}'s large memories have no initial contents that a patch could set; "
             "the program comes over the link with: weft run"
@@ -84,8 +85,8 @@ def patch(
             f"same configuration; build one of the two again with: weft build {out}"
         )
     routed = _unchanged(source, job.routed, places)
-    for name in report.files.values():
-        if name != report.files["bitstream"] and out.resolve() != source.resolve():
+    for kind, name in report.files.items():
+        if kind not in ("bitstream", "program") and out.resolve() != source.resolve():
             shutil.copyfile(source / name, out / name)
     (out / "build.json").unlink(missing_ok=True)
     (out / MAP).unlink(missing_ok=True)
@@ -95,7 +96,7 @@ def patch(
     job.put_in(routed, places.blocks)
     job.seconds["fill memories"] = round(time.monotonic() - start, 3)
     report.patched = {"folder": str(source), "program_digest": report.program_digest}
-    report.program_digest = program.digest
+    report.program_digest = job.program_digest
     report.seconds, report.cached = job.seconds, job.cached
     job.pack(report)
     job.write(report)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.hdl import ClockDomain, Elaboratable, Module, Mux
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.boards.board import Board
+from weft.boards.boot import BootLoader
 from weft.boards.clock import ClockGenerator, make_pll
 from weft.boards.flashed_core import FlashedCore
 from weft.boards.link import Link
@@ -36,6 +37,8 @@ class System(wiring.Component):
         Initial contents of the memories.
     recall : wiring.Component or None
         What knows after reset which program is in the memories: its `recall` is the link's.
+    boot : BootLoader or None
+        Speaks with the link before the host does.
     core : wiring.Component or None
         Instead of a core of this configuration, with the same ports; a `FlashedCore` says itself
         which program it has.
@@ -58,6 +61,7 @@ class System(wiring.Component):
         baud: float,
         images: Images | None = None,
         recall: Any = None,
+        boot: BootLoader | None = None,
         core: Any = None,
     ):
         if core is None:
@@ -66,6 +70,7 @@ class System(wiring.Component):
             core = Core(config) if images is None else Core(config, images=images)
         self.core = core
         self.recall = recall
+        self.boot = boot
         flashed = (core.flashed, core.digest) if isinstance(core, FlashedCore) else None
         self.link = Link(
             config_digest=config.digest,
@@ -84,8 +89,12 @@ class System(wiring.Component):
         m.submodules.link = link = self.link
         m.submodules.receiver = receiver = self.receiver
         m.submodules.transmitter = transmitter = self.transmitter
-        wiring.connect(m, receiver.o, link.rx)
-        wiring.connect(m, link.tx, transmitter.i)
+        if self.boot is None:
+            wiring.connect(m, receiver.o, link.rx)
+            wiring.connect(m, link.tx, transmitter.i)
+        else:
+            m.submodules.boot = self.boot
+            self._connect_boot(m, self.boot)
         wiring.connect(m, link.load, core.load)
         wiring.connect(m, link.read, core.read)
         wiring.connect(m, core.data, link.data)
@@ -102,6 +111,22 @@ class System(wiring.Component):
             self.active.eq(link.active),
         ]
         return m
+
+    def _connect_boot(self, m: Module, boot: BootLoader) -> None:
+        """While the boot loader is busy, the host is not heard, and hears nothing."""
+        link, receiver, transmitter = self.link, self.receiver, self.transmitter
+        m.d.comb += [
+            boot.answered.eq(link.answered),
+            boot.good.eq(link.good),
+            boot.known.eq(link.known),
+            boot.bytes.ready.eq(link.rx.ready),
+            link.rx.payload.eq(Mux(boot.busy, boot.bytes.payload, receiver.o.payload)),
+            link.rx.valid.eq(Mux(boot.busy, boot.bytes.valid, receiver.o.valid)),
+            receiver.o.ready.eq(boot.busy | link.rx.ready),
+            transmitter.i.payload.eq(link.tx.payload),
+            transmitter.i.valid.eq(link.tx.valid & ~boot.busy),
+            link.tx.ready.eq(boot.busy | transmitter.i.ready),
+        ]
 
 
 class Target(Elaboratable):
@@ -141,6 +166,9 @@ class Target(Elaboratable):
             images=images,
             # Without a program, too: one may be put into the same bitstream later.
             recall=ProgramRecord(program_digest) if board.keeps(config) else None,
+            boot=BootLoader(config_digest=config.digest, offset=board.program_offset)
+            if board.boots(config)
+            else None,
             core=core,
         )
 
@@ -161,4 +189,18 @@ class Target(Elaboratable):
             led = io.Buffer("o", platform.request("led", number, dir="-"))
             m.submodules[f"led_{number}"] = led
             m.d.comb += led.o.eq(shown)
+        if system.boot is not None:
+            self._connect_flash(m, platform, system.boot)
         return m
+
+    def _connect_flash(self, m: Module, platform: Any, boot: BootLoader) -> None:
+        """The pins of the flash memory; what else it has, is left inactive."""
+        name = self.board.spi_flash
+        ios = {pin.name: "-" for pin in platform.lookup(name, 0).ios}
+        pins = platform.request(name, 0, dir=ios)
+        spi = boot.spi
+        values = {"cs": spi.select, "clk": spi.clock, "copi": spi.copi, "wp": 0, "hold": 0}
+        for pin in ios:
+            direction = "i" if pin == "cipo" else "o"
+            m.submodules[f"flash_{pin}"] = pad = io.Buffer(direction, getattr(pins, pin))
+            m.d.comb += spi.cipo.eq(pad.i) if pin == "cipo" else pad.o.eq(values[pin])

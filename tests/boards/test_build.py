@@ -9,10 +9,11 @@ import standin
 
 from weft.boards.build import Build, build
 from weft.boards.clock import ecp5_pll, ice40_pll
-from weft.boards.flash import flash, flash_command
+from weft.boards.flash import flash, flash_command, flash_program, program_command
 from weft.boards.registry import BOARDS, find_board
 from weft.boards.target import Target
 from weft.boards.tools import ToolError, find_tool, run_tool
+from weft.commands import flash as commands
 from weft.errors import InputError, RefusedError
 
 
@@ -144,6 +145,14 @@ def test_flash_commands(tmp_path, monkeypatch):
     assert flash_command(BOARDS["ulx3s-85f"], bitstream) == [
         "openFPGALoader", "-b", "ulx3s", "-f", str(bitstream),
     ]  # fmt: skip
+    assert program_command(tmp_path) is None
+    with pytest.raises(RefusedError) as error:
+        flash_program(tmp_path)
+    assert str(error.value) == (
+        f"the gateware in {tmp_path} has no boot loader that would find a program in flash memory; "
+        f"put a program into its bitstream with: weft build DIR --from {tmp_path}, or load it over "
+        "the link with: weft run"
+    )
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RefusedError, match="is flashed with iceprog, which is not here; get it"):
         flash(tmp_path)
@@ -153,6 +162,23 @@ def test_flash_commands(tmp_path, monkeypatch):
     (tmp_path / "build.json").unlink()
     with pytest.raises(InputError, match=r"holds no build\.json; run `weft build` on it first"):
         flash(tmp_path)
+
+
+def test_flash_commands_of_a_program(tmp_path, monkeypatch):
+    monkeypatch.delenv("ICEPROG", raising=False)
+    found = {"board": "icebreaker", "files": {"bitstream": "top.bin", "program": "program.img"}}
+    (tmp_path / "build.json").write_text(json.dumps(found))
+    for name in found["files"].values():
+        (tmp_path / name).write_bytes(b"\x7e")
+    bitstream, image = (tmp_path / name for name in found["files"].values())
+    command = ["iceprog", "-o", "1048576", str(image)]
+    assert flash_program(tmp_path, dry_run=True) == command
+    both = commands.flash(tmp_path, dry_run=True)
+    assert both.to_json() == {"commands": [command, ["iceprog", str(bitstream)]], "done": False}
+    assert commands.flash(tmp_path, dry_run=True, program=True).commands == (tuple(command),)
+    image.unlink()
+    with pytest.raises(InputError, match=r"program\.img is missing or empty; run `weft build` aga"):
+        flash_program(tmp_path)
 
 
 @pytest.mark.slow
@@ -188,7 +214,7 @@ def test_a_missed_clock_is_refused(tmp_path, standin):
     assert "bitstream" not in report["files"]
 
 
-def test_large_memories_are_loaded_over_the_link(tmp_path):
+def test_large_memories_are_loaded_after_reset(tmp_path):
     """Those of an iCE40 have no initial contents: the bitstream holds no program."""
     board = BOARDS["icebreaker"]
     assert board.configs == (board.config, board.large)
@@ -197,4 +223,6 @@ def test_large_memories_are_loaded_over_the_link(tmp_path):
         made = dataclasses.replace(standin.program(1), config=config)
         job = Build(made, board, tmp_path)
         assert (job.program is not None) == board.keeps(config)
+        assert (job.booted is not None) == board.boots(config)
+        assert job.program_digest == made.digest
     assert Target(board, board.large).clock == Target(board, board.config).clock

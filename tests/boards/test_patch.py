@@ -100,9 +100,9 @@ def test_contents_are_the_images(standin):
     words = program.images[Space.PROGRAM].view("<u4").reshape(-1)
     memory = memories["system.core.program.memory.memory"]
     assert (memory.width, memory.depth) == (32, CONFIG.program_depth)
-    assert memory.part(0, len(words), 0, 32) == list(words)
+    assert memory.part(0, 32, 0, len(words)) == list(words)
     record = memories["system.recall.bank.memory"]
-    rows = record.part(0, 8, 0, 9)
+    rows = record.part(0, 9, 0, 8)
     assert bytes(row & 255 for row in rows).hex() == program.digest
     assert rows[-1] >> 8 == 1
 
@@ -111,19 +111,26 @@ def test_a_part_of_a_memory():
     number = random.Random(3)
     rows = [number.getrandbits(35) for _ in range(100)]
     memory = Memory(35, 100, sum(row << 35 * n for n, row in enumerate(rows)))
-    assert memory.part(90, 20, 16, 16) == [r >> 16 & 0xFFFF for r in rows[90:]] + [0] * 10
-    assert memory.part(0, 100, 32, 16) == [row >> 32 for row in rows]
+    assert memory.part(16, 16, 90, 20) == [r >> 16 & 0xFFFF for r in rows[90:]] + [0] * 10
+    assert memory.part(32, 16, 0, 100) == [row >> 32 for row in rows]
+    deep = memory.folded(40)
+    assert (deep.width, deep.depth) == (105, 40)
+    assert deep.part(0, 105, 19, 2) == [
+        rows[19] | rows[59] << 35 | rows[99] << 70, rows[20] | rows[60] << 35
+    ]  # fmt: skip
 
 
 def test_ink_that_is_nowhere():
     memory = Memory(16, 256, 0)
-    block = Block("m", 0, 256, 0, 16)
+    block = Block("m", 256, 0, 16)
     ink = block.text(memory.inked("m"), "ice40")
     assert locate([block], {"m": memory}, "ice40", f".ram_data 1 2\n{ink}\n")[0].place == "1 2"
-    with pytest.raises(RefusedError, match="of the memory m are nowhere in the routed design"):
+    with pytest.raises(
+        RefusedError, match="bits 0 and on of the memory m are nowhere in the routed design"
+    ):
         locate([block], {"m": memory}, "ice40", "")
     other = block.text(memory.inked("n"), "ice40")
-    with pytest.raises(RefusedError, match="has block RAMs of no memory: 3 4$"):
+    with pytest.raises(RefusedError, match=r"has block RAMs of no memory: 3 4$"):
         locate([block], {"m": memory}, "ice40", f".ram_data 1 2\n{ink}\n.ram_data 3 4\n{other}\n")
 
 
@@ -137,7 +144,7 @@ def test_a_foreign_block_ram_in_the_netlist():
 
 def test_filling_leaves_the_rest_alone():
     memory = Memory(16, 256, 0)
-    block = Block("m", 0, 256, 0, 16)
+    block = Block("m", 256, 0, 16)
     ink = block.text(memory.inked("m"), "ice40")
     placed = dataclasses.replace(block, place="1 2")
     routed = f".logic_tile 1 2\n0101\n\n.ram_data 1 2\n{ink}\n.sym 1 x\n"
@@ -153,7 +160,7 @@ def finished(standin, tmp_path):
     job.elaborate()
     job.put_in("", [])
     (tmp_path / "top.bin").write_bytes(b"\x7e")
-    build = {name: None for name in building.BuildReport.__dataclass_fields__}
+    build = dict.fromkeys(building.BuildReport.__dataclass_fields__)
     build |= {"board": "icebreaker", "config_digest": CONFIG.digest, "program_digest": "0" * 16,
               "files": {"bitstream": "top.bin"}}  # fmt: skip
     (tmp_path / "build.json").write_text(json.dumps(build))
@@ -187,6 +194,7 @@ def test_what_cannot_be_patched(standin, finished, tmp_path):
         "the iCEBreaker's large memories have no initial contents that a patch could set; "
         "the program comes over the link with: weft run",
         program=dataclasses.replace(program, config=board.large),
+        board=dataclasses.replace(board, spi_flash=""),
     )
     other = dataclasses.replace(CONFIG, weight_depth=33)
     refused(
@@ -284,8 +292,7 @@ def test_banks_of_all_shapes(standin, tmp_path, monkeypatch, name):
     assert report.patched == {"folder": str(tmp_path / "one"), "program_digest": one.digest}
     assert report.program_digest == two.digest
     assert json.loads((out / "build.json").read_text()) == dataclasses.asdict(report)
-    for name in report.files.values():
-        assert (out / name).is_file()
+    assert all((out / written).is_file() for written in report.files.values())
     rest, contents = unpacked(board, tmp_path / "one" / file)
     rest_patched, contents_patched = unpacked(board, out / file)
     assert rest == rest_patched
