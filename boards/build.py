@@ -200,8 +200,8 @@ class Build:
         self.config = program if isinstance(program, Config) else program.config
         embed = embed and board.keeps(self.config)
         self.program = program if isinstance(program, Program) and embed else None
-        boots = isinstance(program, Program) and board.boots(self.config)
-        self.booted = program if boots else None
+        boots = board.boots(self.config)
+        self.booted = program if isinstance(program, Program) and boots else None
         self.seconds: dict[str, float] = {}
         self.cached: dict[str, bool] = {}
         # Every tool is looked for before the first minute is spent.
