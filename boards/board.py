@@ -59,6 +59,13 @@ class Board:
         Four hexadecimal digits, of what the flash tool talks to.
     plug : str
         What to do so that the flash tool finds the board.
+    spi_flash : str
+        Name of the platform's resource for the flash memory with the bitstream, where a boot loader
+        in the gateware may find a program in it; empty where there is none.
+    program_offset : int
+        Where in that memory.
+    program_arguments : tuple of str
+        To `flash_tool`, to put a program there; ``{offset}`` is the place.
     synth_options : str
         More options for Yosys's synth command.
     place_options : tuple of str
@@ -92,6 +99,9 @@ class Board:
     sram_arguments: tuple[str, ...] = ()
     usb_vendor: str = "0403"
     plug: str = "plug it in"
+    spi_flash: str = ""
+    program_offset: int = 1 << 20
+    program_arguments: tuple[str, ...] = ()
     synth_options: str = ""
     place_options: tuple[str, ...] = ()
     floorplan: Callable[[Config], dict[str, str]] | None = None
@@ -115,6 +125,10 @@ class Board:
     def keeps(self, config: Config) -> bool:
         """Whether a bitstream can give memories of a configuration their contents."""
         return not (self.family == "ice40" and config.single_port)
+
+    def boots(self, config: Config) -> bool:
+        """Whether the gateware of a configuration loads its program from the flash memory."""
+        return bool(self.spi_flash) and not self.keeps(config)
 
     @property
     def toolchain(self) -> tuple[str, str, str]:

@@ -10,9 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from weft.boards.block_rams import FAMILIES, Block, blocks_of, fill, locate
 from weft.boards.board import Board
 from weft.boards.cache import digest, step
+from weft.boards.contents import Memory, take_out
+from weft.boards.flash_image import flash_image
 from weft.boards.floorplan import constrain
+from weft.boards.memory_map import MAP, MemoryMap
 from weft.boards.target import Target
 from weft.boards.tools import ToolError, find_tool, run_tool, tool_version
 from weft.compiler.program import Program
@@ -23,6 +27,8 @@ from weft.hw.config import Config
 Progress = Callable[[str, bool], None]
 
 DEFAULT_SEEDS = (1, 2, 3)
+#: Those of a build's files that go onto the board.
+FLASHED = ("bitstream", "program")
 #: What nextpnr's names for the resources that matter mean.
 RESOURCES = {
     "ICESTORM_LC": "logic cells",
@@ -35,6 +41,9 @@ RESOURCES = {
     "DP16KD": "block RAMs",
     "MULT18X18D": "multipliers",
 }
+
+#: A program for flash memory, beside its bitstream.
+PROGRAM_IMAGE = "program.img"
 
 #: A bank may return anything for a row that is being written (`weft.hw.bank`). Amaranth has no
 #: word for that, and for the row's old contents Yosys would add a comparator and 45 registers
@@ -52,7 +61,8 @@ class BuildReport:
     config : dict
     config_digest : str
     program_digest : str or None
-        Of the program in the bitstream; None where it has to be loaded over the link.
+        Of the program in the bitstream, or for its boot loader; None where it has to be loaded
+        over the link.
     fmax_mhz : float
         Highest frequency after routing.
     target_mhz : float
@@ -70,9 +80,13 @@ class BuildReport:
     cached : dict of str to bool
         Per stage.
     files : dict of str to str
-        Relative to build.json: bitstream, report, logs.
-    bitstream_bytes : int
-        How long the bitstream is; 0 where there is none.
+        Relative to build.json: bitstream, report, logs; and `program` where the gateware loads one
+        from flash memory.
+    sums : dict of str to str
+        Digests of those files that are flashed.
+    patched : dict or None
+        Of a bitstream that was made from another (`weft.boards.patch`): the other's `folder` and
+        `program_digest`.
     """
 
     board: str
@@ -89,7 +103,8 @@ class BuildReport:
     seconds: dict[str, float] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    bitstream_bytes: int = 0
+    sums: dict[str, str] = field(default_factory=dict)
+    patched: dict[str, Any] | None = None
 
 
 def build(
@@ -157,6 +172,12 @@ class Build:
         Of the stages so far.
     cached : dict of str to bool
         Which of them came from the cache.
+    hardware : str
+        Digest of all that decides netlist and places, once elaborated: all but the contents of
+        block RAMs, where those can be put in last.
+    memories : dict of str to Memory
+        Those contents, by the memories' names in the netlist. What the tools read has ink instead
+        (`weft.boards.contents`).
 
     Raises
     ------
@@ -187,10 +208,18 @@ class Build:
         self.config = program if isinstance(program, Config) else program.config
         embed = embed and board.keeps(self.config)
         self.program = program if isinstance(program, Program) and embed else None
+        boots = board.boots(self.config)
+        self.booted = program if isinstance(program, Program) and boots else None
         self.seconds: dict[str, float] = {}
         self.cached: dict[str, bool] = {}
         # Every tool is looked for before the first minute is spent.
         self.tools = {name: find_tool(name) for name in board.toolchain}
+
+    @property
+    def program_digest(self) -> str | None:
+        """Of the program that the board will have after reset."""
+        program = self.program or self.booted
+        return program.digest if program else None
 
     def run(self, require_timing: bool) -> BuildReport:
         """All stages, as `build` says."""
@@ -198,19 +227,21 @@ class Build:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write to {self.out}: {error.strerror}") from error
-        (self.out / "build.json").unlink(missing_ok=True)
+        for name in ("build.json", MAP, PROGRAM_IMAGE):
+            (self.out / name).unlink(missing_ok=True)
         self.elaborate()
         self.synthesize()
         report = self._place()
         if require_timing and not report.timing_met:
-            self._write(report)
+            self.write(report)
             raise RefusedError(
                 f"{self.board.title} reaches {report.fmax_mhz:.2f} MHz after routing and wants "
                 f"{report.target_mhz:.2f} MHz (best of {len(self.seeds)} placements); "
                 "choose a smaller array or fewer lanes"
             )
-        self._pack(report)
-        self._write(report)
+        self.fill_memories()
+        self.pack(report)
+        self.write(report)
         return report
 
     def _stage(
@@ -256,6 +287,10 @@ class Build:
             for name, content in plan.files.items()
             if name.endswith((".il", ".pcf", ".lpf", ".ys"))
         }
+        self.memories: dict[str, Memory] = {}
+        if self.board.family in FAMILIES:
+            rtlil, self.memories = take_out(str(self.files["top.il"]), self.board.family)
+            self.files["top.il"] = rtlil
         if "cell \\MULT18X18D" in str(self.files["top.il"]):
             # abc9 dies without a message on chains of explicit multipliers.
             script = str(self.files["top.ys"])
@@ -264,6 +299,8 @@ class Build:
         for name, content in self.files.items():
             data = content.encode() if isinstance(content, str) else content
             (self.out / name).write_bytes(data)
+        named = (part for name, content in sorted(self.files.items()) for part in (name, content))
+        self.hardware = digest(self.board.device, *named)[:16]
         self.seconds["elaborate"] = round(time.monotonic() - start, 3)
 
     def _command(self, tool: str, *more: str) -> list[str]:
@@ -326,7 +363,7 @@ class Build:
         command = self._command(tool, *options, *self.board.place_options)
         netlist = (self.out / "top.json").read_bytes()
         inputs: list[str | bytes] = [self._version(tool), netlist, *constraints, *command[1:]]
-        outputs = ["report.json", "top.tim", self._routed]
+        outputs = ["report.json", "top.tim", self.routed]
 
         def make() -> None:
             try:
@@ -337,7 +374,8 @@ class Build:
         self._stage(f"place and route, seed {seed}", inputs, outputs, make)
 
     @property
-    def _routed(self) -> str:
+    def routed(self) -> str:
+        """Name of the file that place and route makes."""
         return "top.asc" if self.board.family == "ice40" else "top.config"
 
     def _too_large(self, log: str) -> RefusedError | None:
@@ -380,7 +418,7 @@ class Build:
             board=self.board.name,
             config=asdict(self.config),
             config_digest=self.config.digest,
-            program_digest=self.program.digest if self.program else None,
+            program_digest=self.program_digest,
             fmax_mhz=round(fmax, 2),
             target_mhz=round(self.target.clock / 1e6, 6),
             baud=self.board.baud,
@@ -393,23 +431,57 @@ class Build:
             files={"report": "report.json", "timing": "top.tim", "synthesis": "top.rpt"},
         )
 
+    def fill_memories(self) -> None:
+        """Put the program into the routed design, and write where it went: memories.json.
+
+        Raises
+        ------
+        RefusedError
+            If the tools did not do with the memories what they should.
+        """
+        if not self.memories:
+            return
+        start = time.monotonic()
+        if self.progress:
+            self.progress("fill memories", False)
+        netlist = (self.out / "top.json").read_bytes()
+        routed = (self.out / self.routed).read_text(encoding="utf-8")
+        family = self.board.family
+        blocks = locate(blocks_of(self.memories, family, netlist), self.memories, family, routed)
+        self.put_in(routed, blocks)
+        self.seconds["fill memories"] = round(time.monotonic() - start, 3)
+
+    def put_in(self, routed: str, blocks: list[Block]) -> None:
+        """Write a routed design with this program in its block RAMs, and memories.json."""
+        filled = fill(routed, blocks, self.memories, self.board.family)
+        (self.out / self.routed).write_text(filled, encoding="utf-8")
+        MemoryMap(self.hardware, digest(filled), blocks).save(self.out)
+
     def pack_seed(self, seed: int) -> Path:
         """Pack what `place_seed` routed last: the bitstream.
+
+        Raises
+        ------
+        RefusedError
+            If a tool fails, or did not do with the memories what it should.
+        """
+        self.fill_memories()
+        report = self._report(seed, self.timing()[1])
+        self.pack(report)
+        return self.out / report.files["bitstream"]
+
+    def pack(self, report: BuildReport) -> None:
+        """Make the bitstream.
 
         Raises
         ------
         ToolError
             If the packer fails.
         """
-        report = self._report(seed, self.timing()[1])
-        self._pack(report)
-        return self.out / report.files["bitstream"]
-
-    def _pack(self, report: BuildReport) -> None:
         tool = self.board.toolchain[2]
         command = self._command(tool, *self.board.pack_options)
         name = f"top{self.board.bitstream}"
-        routed = (self.out / self._routed).read_bytes()
+        routed = (self.out / self.routed).read_bytes()
         # The packers come in nextpnr's package and have its version.
         version = self._version(self.board.toolchain[1])
         inputs: list[str | bytes] = [version, routed, *command[1:]]
@@ -419,8 +491,15 @@ class Build:
 
         self._stage("pack", inputs, [name], make)
         report.files["bitstream"] = name
-        report.bitstream_bytes = (self.out / name).stat().st_size
 
-    def _write(self, report: BuildReport) -> None:
+    def write(self, report: BuildReport) -> None:
+        """Write build.json, and the image of a program that the gateware loads."""
+        if self.booted is not None and "bitstream" in report.files:
+            (self.out / PROGRAM_IMAGE).write_bytes(flash_image(self.booted))
+            report.files["program"] = PROGRAM_IMAGE
+        flashed = {kind: report.files[kind] for kind in FLASHED if kind in report.files}
+        report.sums = {
+            kind: digest((self.out / name).read_bytes()) for kind, name in flashed.items()
+        }
         text = json.dumps(asdict(report), indent=2)
         (self.out / "build.json").write_text(text + "\n", encoding="utf-8")

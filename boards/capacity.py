@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from weft.boards.board import Board
+from weft.boards.record import BLOCK_RAMS
 from weft.errors import Problem
 from weft.hw.area import MARGIN, estimate_area
 from weft.hw.config import Config
@@ -15,14 +16,20 @@ def misfits(config: Config, board: Board) -> list[Problem]:
     many as the estimate's error cannot explain are a problem.
     """
     area = estimate_area(config, board.family)
+    recorded = BLOCK_RAMS if board.keeps(config) else 0
     exact = {
-        "multiplier blocks": (area.multipliers, board.multiplier_blocks),
-        "block RAMs": (area.block_rams, board.block_rams),
+        "multiplier blocks": (area.multipliers, 0, board.multiplier_blocks),
+        "block RAMs": (area.block_rams, recorded, board.block_rams),
     }
     result = [
-        _problem(what, board, f"the core takes {needed:,}", available)
-        for what, (needed, available) in exact.items()
-        if needed > available
+        _problem(
+            what,
+            board,
+            f"the core takes {core:,}" + (f", the program's record {more}," if more else ""),
+            available,
+        )
+        for what, (core, more, available) in exact.items()
+        if core + more > available
     ]
     margin = MARGIN[board.family]
     if area.lut4 * (1 - margin) > board.luts:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weft.boards.board import Board
+from weft.boards.cache import digest
 from weft.boards.registry import find_board
 from weft.errors import InputError, RefusedError
 
@@ -41,6 +42,8 @@ class Finished:
     ----------
     board : Board
     bitstream : Path
+    program : Path or None
+        The image for flash memory, where the gateware has a boot loader that looks for it.
     config_digest : str
     program_digest : str or None
         None where the program comes over the link.
@@ -48,6 +51,7 @@ class Finished:
 
     board: Board
     bitstream: Path
+    program: Path | None
     config_digest: str
     program_digest: str | None
 
@@ -58,30 +62,31 @@ def read_build(directory: Path | str) -> Finished:
     Raises
     ------
     InputError
-        If the folder holds none, or its bitstream is missing or not the one that was built.
+        If the folder holds none, or what is to be flashed is missing or not what was built.
     """
     folder = Path(directory)
     try:
         found = json.loads((folder / "build.json").read_text(encoding="utf-8"))
-        name, file, size = found["board"], found["files"]["bitstream"], found["bitstream_bytes"]
+        name = str(found["board"])
+        sums = {folder / found["files"][kind]: found["sums"][kind] for kind in found["sums"]}
+        bitstream = folder / found["files"]["bitstream"]
+        program = folder / found["files"]["program"] if "program" in found["files"] else None
         digests = found["config_digest"], found["program_digest"]
-        if not (isinstance(name, str) and isinstance(file, str) and isinstance(size, int)):
-            raise TypeError
     except FileNotFoundError:
         raise InputError(f"{folder} holds no build.json; run `weft build` on it first") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
             f"{folder / 'build.json'} holds no finished build; run `weft build` again"
         ) from None
-    bitstream = folder / file
-    if not bitstream.is_file():
-        raise InputError(f"{bitstream} is missing; run `weft build` again")
-    if bitstream.stat().st_size != size:
-        raise InputError(
-            f"{bitstream} has {bitstream.stat().st_size:,} bytes and was built with {size:,}; "
-            "run `weft build` again"
-        )
-    return Finished(find_board(name), bitstream, *digests)
+    for file in filter(None, (bitstream, program)):
+        if not file.is_file():
+            raise InputError(f"{file} is missing; run `weft build` again")
+        if digest(file.read_bytes()) != sums.get(file):
+            raise InputError(
+                f"{file} is not what `weft build` wrote: it was cut short or changed; "
+                "run `weft build` again"
+            )
+    return Finished(find_board(name), bitstream, program, *digests)
 
 
 def flash_command(board: Board, bitstream: Path, *, sram: bool = False) -> list[str]:
@@ -102,13 +107,59 @@ def flash_command(board: Board, bitstream: Path, *, sram: bool = False) -> list[
     arguments = board.sram_arguments if sram else board.flash_arguments
     if not arguments:
         raise InputError(f"{board.title} has no way to load its FPGA directly; leave out --sram")
-    variable = board.flash_tool.upper().replace("-", "_")
-    tool = os.environ.get(variable, board.flash_tool)
-    return [tool, *(argument.format(file=bitstream) for argument in arguments)]
+    return [_tool(board), *(argument.format(file=bitstream) for argument in arguments)]
+
+
+def program_command(finished: Finished) -> list[str]:
+    """Make the command that puts a build's program where its boot loader finds it.
+
+    Raises
+    ------
+    RefusedError
+        If its gateware has no boot loader.
+    """
+    board, folder = finished.board, finished.bitstream.parent
+    if finished.program is None:
+        raise RefusedError(
+            f"the gateware in {folder} has no boot loader that would find a program in flash "
+            "memory; put a program into its bitstream with: weft build DIR --from "
+            f"{folder}, or load it over the link with: weft run"
+        )
+    places = {"file": finished.program, "offset": board.program_offset}
+    return [_tool(board), *(argument.format(**places) for argument in board.program_arguments)]
+
+
+def flash_commands(
+    finished: Finished, *, sram: bool = False, program: bool = False
+) -> list[list[str]]:
+    """Make the commands that put a build onto its board, in order.
+
+    Parameters
+    ----------
+    finished : Finished
+    sram : bool
+        The bitstream into the FPGA alone.
+    program : bool
+        Only the program, for the boot loader of a bitstream that is there.
+
+    Raises
+    ------
+    WeftError
+        If the board, or the build, cannot do that.
+    """
+    if program:
+        return [program_command(finished)]
+    bitstream = flash_command(finished.board, finished.bitstream, sram=sram)
+    # The program first: the bitstream's boot loader looks for it as soon as it runs.
+    return [bitstream] if finished.program is None else [program_command(finished), bitstream]
+
+
+def _tool(board: Board) -> str:
+    return os.environ.get(board.flash_tool.upper().replace("-", "_"), board.flash_tool)
 
 
 def run_flash(board: Board, command: list[str], *, patience: float = PATIENCE) -> None:
-    """Run what `flash_command` made.
+    """Run one of what `flash_commands` made.
 
     Raises
     ------

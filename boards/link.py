@@ -21,7 +21,9 @@ from weft.boards.protocol import (
     Answer,
     Command,
     Header,
+    digest_bytes,
 )
+from weft.boards.record import RECALL
 from weft.hw.config import Space
 from weft.hw.delay import delay
 from weft.hw.ports import LoadWord
@@ -36,16 +38,6 @@ STATES = (
 PLACES = sorted({0, 3, 4, HEAD_BYTES - 1, CRC_BYTES - 1, HEADER_BYTES + CRC_BYTES})
 
 
-def _digest_bytes(name: str, digest: str) -> bytes:
-    try:
-        value = bytes.fromhex(digest)
-    except (TypeError, ValueError):
-        value = b""
-    if len(value) != DIGEST_BYTES:
-        raise ValueError(f"{name} must be {2 * DIGEST_BYTES} hexadecimal digits, not {digest!r}")
-    return value
-
-
 class Link(wiring.Component):
     """Answers requests one at a time; the core's ports have the core's own names.
 
@@ -57,11 +49,9 @@ class Link(wiring.Component):
     ----------
     config_digest : str
         16 hexadecimal digits.
-    program_digest : str or None
-        Of the program in the memories' initial contents; None where there is none.
     flashed : (Value, Value) or None
-        Instead of it where that is known after reset only: whether there is a program (once it
-        is high), and its digest in 64 bits.
+        For simulations: whether there is a program in the memories (once it is high), and its
+        digest in 64 bits.
     timeout : int
         Cycles of silence after which an unfinished request is forgotten, rounded up to
         a power of two.
@@ -75,6 +65,10 @@ class Link(wiring.Component):
         Bytes from and to the host. Takes a byte every 13 cycles while the core takes words.
     load, read, data, start, busy, cycles
         To the core.
+    recall : In(RECALL)
+        Which program is in the memories after reset; nothing comes from the host meanwhile.
+    answered, good, known : Out(1)
+        A reply is done; it was no refusal; there is a program in the memories.
     active : Out(1)
         Toggles with every reply.
     """
@@ -83,15 +77,11 @@ class Link(wiring.Component):
         self,
         *,
         config_digest: str,
-        program_digest: str | None = None,
         flashed: tuple[Value, Value] | None = None,
         timeout: int,
         streams: bool = False,
     ):
-        self._config = _digest_bytes("config_digest", config_digest)
-        self._program = None
-        if program_digest is not None:
-            self._program = _digest_bytes("program_digest", program_digest)
+        self._config = digest_bytes("config_digest", config_digest)
         self._flashed = flashed
         if not isinstance(timeout, int) or timeout <= 0:
             raise ValueError(f"timeout must be a positive integer, not {timeout!r}")
@@ -107,6 +97,10 @@ class Link(wiring.Component):
                 "start": Out(1),
                 "busy": In(1),
                 "cycles": In(32),
+                "recall": In(RECALL),
+                "answered": Out(1),
+                "good": Out(1),
+                "known": Out(1),
                 "active": Out(1),
             }
         )
@@ -118,10 +112,8 @@ class Link(wiring.Component):
         self.header = Signal(Header, reset_less=True)
         self.word = Signal(32, reset_less=True)
         self.status = Signal(3)
-        self.digest = Signal(
-            8 * DIGEST_BYTES, init=int.from_bytes(self._program or b"\0", "little")
-        )
-        self.loaded = Signal(init=self._program is not None)
+        self.digest = Signal(8 * DIGEST_BYTES)
+        self.loaded = Signal()
         self.started = Signal(8)
         self.has_started = Signal()
         self.session = Signal()
@@ -149,6 +141,9 @@ class Link(wiring.Component):
             self.read.payload.eq(self.header.address),
             self.tx.payload.eq(self.crc.held),
             self.tx.valid.eq(self.fresh),
+            self.recall.scrap.eq(self.word),
+            self.good.eq(self.status == Answer.OK),
+            self.known.eq(self.loaded),
         ]
         with m.If(self.advance):
             m.d.sync += [
@@ -160,11 +155,18 @@ class Link(wiring.Component):
         self._store(m)
         self._reply(m)
         self._forget(m)
+        self._recall(m)
         if self._flashed is not None:
             found, digest = self._flashed
             with m.If(found & ~delay(m, found, 1, name="found")):
                 m.d.sync += [self.loaded.eq(1), self.digest.eq(digest)]
         return m
+
+    def _recall(self, m: Module) -> None:
+        with m.If(self.recall.shift):
+            m.d.sync += self.digest.eq(Cat(self.digest[8:], self.recall.byte))
+        with m.If(self.recall.found):
+            m.d.sync += self.loaded.eq(1)
 
     def _look(self, m: Module) -> None:
         """What registers say, a cycle late: they stand still long before anyone asks."""
@@ -337,6 +339,7 @@ class Link(wiring.Component):
         with m.If(self.state["STORED"]):
             self._next_word(m)
             with m.If(self.to_core & ~self.is_activation):
+                m.d.comb += self.recall.void.eq(1)
                 m.d.sync += self.loaded.eq(0)
             m.d.sync += [
                 self.state["STORED"].eq(0),
@@ -416,6 +419,7 @@ class Link(wiring.Component):
         with m.If((state["PAYLOAD"] & self.taken) | state["DATA"] | (state["WORD"] & sent)):
             m.d.sync += self.word.eq(Mux(state["DATA"], self.data.payload, moved))
         with m.If(state["REPLY_CRC"] & sent & self.at[CRC_BYTES - 1]):
+            m.d.comb += self.answered.eq(1)
             m.d.sync += self.active.eq(~self.active)
             self._go(m, "REPLY_CRC", "HUNT")
 

@@ -90,6 +90,23 @@ class Reply:
     payload: bytes
 
 
+def digest_bytes(name: str, digest: str) -> bytes:
+    """Bytes of a digest; `name` is for the error.
+
+    Raises
+    ------
+    ValueError
+        If it is not 16 hexadecimal digits.
+    """
+    try:
+        value = bytes.fromhex(digest)
+    except (TypeError, ValueError):
+        value = b""
+    if len(value) != DIGEST_BYTES:
+        raise ValueError(f"{name} must be {2 * DIGEST_BYTES} hexadecimal digits, not {digest!r}")
+    return value
+
+
 def _with_crc(block: bytes) -> bytes:
     return block + zlib.crc32(block).to_bytes(CRC_BYTES, "little")
 

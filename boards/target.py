@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.hdl import ClockDomain, Elaboratable, Module, Mux
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.boards.board import Board
+from weft.boards.boot import BootLoader
 from weft.boards.clock import ClockGenerator, make_pll
 from weft.boards.flashed_core import FlashedCore
 from weft.boards.link import Link
+from weft.boards.record import ProgramRecord
 from weft.boards.uart import Receiver, Transmitter
 from weft.hw.config import Config, Space
 
@@ -33,8 +35,10 @@ class System(wiring.Component):
         Hz and bits per second.
     images : mapping of Space to uint8 array, or None
         Initial contents of the memories.
-    program_digest : str or None
-        Of those images.
+    recall : wiring.Component or None
+        What knows after reset which program is in the memories: its `recall` is the link's.
+    boot : BootLoader or None
+        Speaks with the link before the host does.
     core : wiring.Component or None
         Instead of a core of this configuration, with the same ports; a `FlashedCore` says itself
         which program it has.
@@ -56,7 +60,8 @@ class System(wiring.Component):
         clock: float,
         baud: float,
         images: Images | None = None,
-        program_digest: str | None = None,
+        recall: Any = None,
+        boot: BootLoader | None = None,
         core: Any = None,
     ):
         if core is None:
@@ -64,10 +69,11 @@ class System(wiring.Component):
 
             core = Core(config) if images is None else Core(config, images=images)
         self.core = core
+        self.recall = recall
+        self.boot = boot
         flashed = (core.flashed, core.digest) if isinstance(core, FlashedCore) else None
         self.link = Link(
             config_digest=config.digest,
-            program_digest=program_digest,
             flashed=flashed,
             timeout=int(LINK_TIMEOUT_SECONDS * clock),
             streams=bool(config.stream),
@@ -84,11 +90,18 @@ class System(wiring.Component):
         m.submodules.link = link = self.link
         m.submodules.receiver = receiver = self.receiver
         m.submodules.transmitter = transmitter = self.transmitter
-        wiring.connect(m, receiver.o, link.rx)
-        wiring.connect(m, link.tx, transmitter.i)
+        if self.boot is None:
+            wiring.connect(m, receiver.o, link.rx)
+            wiring.connect(m, link.tx, transmitter.i)
+        else:
+            m.submodules.boot = self.boot
+            self._connect_boot(m, self.boot)
         wiring.connect(m, link.load, core.load)
         wiring.connect(m, link.read, core.read)
         wiring.connect(m, core.data, link.data)
+        if self.recall is not None:
+            m.submodules.recall = self.recall
+            wiring.connect(m, self.recall.recall, link.recall)
         m.d.comb += [
             core.start.eq(link.start),
             link.busy.eq(core.busy),
@@ -100,6 +113,22 @@ class System(wiring.Component):
         ]
         return m
 
+    def _connect_boot(self, m: Module, boot: BootLoader) -> None:
+        """While the boot loader is busy, the host is not heard, and hears nothing."""
+        link, receiver, transmitter = self.link, self.receiver, self.transmitter
+        m.d.comb += [
+            boot.answered.eq(link.answered),
+            boot.good.eq(link.good),
+            boot.known.eq(link.known),
+            boot.bytes.ready.eq(link.rx.ready),
+            link.rx.payload.eq(Mux(boot.busy, boot.bytes.payload, receiver.o.payload)),
+            link.rx.valid.eq(Mux(boot.busy, boot.bytes.valid, receiver.o.valid)),
+            receiver.o.ready.eq(boot.busy | link.rx.ready),
+            transmitter.i.payload.eq(link.tx.payload),
+            transmitter.i.valid.eq(link.tx.valid & ~boot.busy),
+            link.tx.ready.eq(boot.busy | transmitter.i.ready),
+        ]
+
 
 class Target(Elaboratable):
     """The top level for a board.
@@ -107,8 +136,10 @@ class Target(Elaboratable):
     Parameters
     ----------
     board : Board
-    config, images, program_digest, core
+    config, images, core
         See `System`.
+    program_digest : str or None
+        Of those images.
 
     Attributes
     ----------
@@ -134,7 +165,11 @@ class Target(Elaboratable):
             clock=self.clock,
             baud=board.baud,
             images=images,
-            program_digest=program_digest,
+            # Without a program, too: one may be put into the same bitstream later.
+            recall=ProgramRecord(program_digest) if board.keeps(config) else None,
+            boot=BootLoader(config_digest=config.digest, offset=board.program_offset)
+            if board.boots(config)
+            else None,
             core=core,
         )
 
@@ -159,4 +194,18 @@ class Target(Elaboratable):
             m.d.comb += buffer.o.eq(shown)
         for name in self.board.unused:
             m.submodules[f"unused_{name}"] = io.Buffer("o", platform.request(name, 0, dir="-"))
+        if system.boot is not None:
+            self._connect_flash(m, platform, system.boot)
         return m
+
+    def _connect_flash(self, m: Module, platform: Any, boot: BootLoader) -> None:
+        """The pins of the flash memory; what else it has, is left inactive."""
+        name = self.board.spi_flash
+        ios = {pin.name: "-" for pin in platform.lookup(name, 0).ios}
+        pins = platform.request(name, 0, dir=ios)
+        spi = boot.spi
+        values = {"cs": spi.select, "clk": spi.clock, "copi": spi.copi, "wp": 0, "hold": 0}
+        for pin in ios:
+            direction = "i" if pin == "cipo" else "o"
+            m.submodules[f"flash_{pin}"] = pad = io.Buffer(direction, getattr(pins, pin))
+            m.d.comb += spi.cipo.eq(pad.i) if pin == "cipo" else pad.o.eq(values[pin])

@@ -423,24 +423,36 @@ def profile(
     "--baud", type=click.IntRange(min=1), metavar="N",
     help="Bits per second of the link, instead of the board's own.",
 )  # fmt: skip
+@click.option(
+    "--from", "source", type=PATH, metavar="BUILD",
+    help="Put DIR's program into the bitstream of this finished build for the same board and "
+    "configuration: seconds, without place and route.",
+)  # fmt: skip
 @json_option
-def build(*, folder: Path, baud: int | None, as_json: bool) -> None:
+def build(*, folder: Path, baud: int | None, source: Path | None, as_json: bool) -> None:
     """Build the bitstream of a DIR compiled for a board, with timing and utilisation."""
     from weft.commands.build import build
 
-    finish(build(folder, baud=baud), as_json)
+    finish(build(folder, baud=baud, source=source), as_json)
 
 
 @cli.command()
 @click.argument("folder", type=PATH, metavar="DIR")
 @click.option("--sram", is_flag=True, help="Into the FPGA alone, until the power goes.")
-@click.option("--dry-run", is_flag=True, help="Only say which command would do it.")
+@click.option(
+    "--program", is_flag=True,
+    help="Only the program, into the flash memory where the boot loader of a board's bitstream "
+    "finds it.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only say which commands would do it.")
 @json_option
-def flash(*, folder: Path, sram: bool, dry_run: bool, as_json: bool) -> None:
-    """Put the bitstream of a built DIR onto its board."""
+def flash(*, folder: Path, sram: bool, program: bool, dry_run: bool, as_json: bool) -> None:
+    """Put a built DIR onto its board: the bitstream and, for a boot loader, the program."""
     from weft.commands.flash import flash
 
-    finish(flash(folder, sram=sram, dry_run=dry_run), as_json)
+    if sram and program:
+        raise click.UsageError("--sram is for the bitstream and --program leaves it; take one")
+    finish(flash(folder, sram=sram, program=program, dry_run=dry_run), as_json)
 
 
 @cli.command()

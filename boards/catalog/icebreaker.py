@@ -17,4 +17,6 @@ BOARD = Board(
     flash_tool="iceprog",
     flash_arguments=("{file}",),
     sram_arguments=("-S", "{file}"),
+    spi_flash="spi_flash_1x",
+    program_arguments=("-o", "{offset}", "{file}"),
 )

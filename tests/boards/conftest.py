@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from weft.boards.link import Link
+from weft.boards.record import ProgramRecord
 from weft.boards.target import System
 from weft.boards.transport import Transport
 
@@ -78,9 +79,9 @@ class SimulatedTransport(Transport):
 def core_and_link(core, config, *, program_digest=None, timeout=250):
     m = Module()
     m.submodules.core = core
-    m.submodules.link = link = Link(
-        config_digest=config.digest, program_digest=program_digest, timeout=timeout
-    )
+    m.submodules.link = link = Link(config_digest=config.digest, timeout=timeout)
+    m.submodules.record = record = ProgramRecord(program_digest)
+    wiring.connect(m, record.recall, link.recall)
     wiring.connect(m, link.load, core.load)
     wiring.connect(m, link.read, core.read)
     wiring.connect(m, core.data, link.data)
@@ -115,9 +116,13 @@ def link_transport(core, config, *, program_digest=None, patience=1500):
     return SimulatedTransport(dut, host, patience=patience, quiet=600)
 
 
-def uart_transport(core, config, *, clock=8e6, baud=1e6):
-    """Real bits on the line."""
-    system = System(config, clock=clock, baud=baud, core=core)
+def uart_transport(core, config, *, clock=8e6, baud=1e6, boot=None, flash=None):
+    """Real bits on the line; with a boot loader, also its SPI flash."""
+    dut = system = System(config, clock=clock, baud=baud, core=core, boot=boot)
+    if flash is not None:
+        dut = Module()
+        dut.submodules += [system, flash]
+        wiring.connect(dut, boot.spi, flash.spi)
     bit = round(clock / baud)
 
     async def host(ctx, transport):
@@ -141,7 +146,7 @@ def uart_transport(core, config, *, clock=8e6, baud=1e6):
                     transport.from_board.append(sum(b << n for n, b in enumerate(bits[1:9])))
                     receiving = None
 
-    return SimulatedTransport(system, host, patience=100_000, quiet=1_100_000)
+    return SimulatedTransport(dut, host, patience=100_000, quiet=1_100_000)
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,7 @@ def test_a_missed_clock_is_refused(tmp_path, standin):
     assert "bitstream" not in report["files"]
 
 
-def test_large_memories_are_loaded_over_the_link(tmp_path):
+def test_large_memories_are_loaded_after_reset(tmp_path):
     """Those of an iCE40 have no initial contents: the bitstream holds no program."""
     board = BOARDS["icebreaker"]
     assert board.configs == (board.config, board.large)
@@ -174,4 +174,6 @@ def test_large_memories_are_loaded_over_the_link(tmp_path):
         made = dataclasses.replace(standin.program(1), config=config)
         job = Build(made, board, tmp_path)
         assert (job.program is not None) == board.keeps(config)
+        assert (job.booted is not None) == board.boots(config)
+        assert job.program_digest == made.digest
     assert Target(board, board.large).clock == Target(board, board.config).clock

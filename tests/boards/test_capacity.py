@@ -24,7 +24,7 @@ def test_all_that_is_too_much_is_named():
         "use a smaller array, fewer lanes or a larger board"
         for what, taken, available in (
             ("multiplier blocks", 128, 8),
-            ("block RAMs", f"{area.block_rams:,}", 30),
+            ("block RAMs", f"{area.block_rams:,}, the program's record 1,", 30),
             ("lookup tables", f"about {area.lut4:,} (within 11%)", "5,280"),
         )
     ]

@@ -3,10 +3,12 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from levels import pair
 
+from weft.boards.cache import digest
 from weft.boards.flash import REMEDIES, flash_command, read_build, run_flash
 from weft.boards.registry import BOARDS
 from weft.cli import main
@@ -29,7 +31,7 @@ def folder(tmp_path):
     build = {
         "board": "icebreaker",
         "files": {"bitstream": "top.bin"},
-        "bitstream_bytes": 9,
+        "sums": {"bitstream": digest(b"\x7e" * 9)},
         "config_digest": PROGRAM.config.digest,
         "program_digest": PROGRAM.digest,
     }
@@ -80,7 +82,36 @@ def test_dry_run(folder, capsys):
     assert capsys.readouterr().out == f"would run: iceprog {folder / 'top.bin'}\n"
     assert main(["flash", str(folder), "--dry-run", "--sram", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found == {"command": ["iceprog", "-S", str(folder / "top.bin")], "done": False}
+    command = ["iceprog", "-S", str(folder / "top.bin")]
+    assert found == {"command": command, "commands": [command], "done": False}
+
+
+def test_a_program_for_a_boot_loader(folder, capsys):
+    assert failure(capsys, folder, "--program") == (
+        1,
+        f"the gateware in {folder} has no boot loader that would find a program in flash memory; "
+        f"put a program into its bitstream with: weft build DIR --from {folder}, or load it over "
+        "the link with: weft run ",
+    )
+    image = folder / "program.img"
+    image.write_bytes(b"abc")
+    sums = {"bitstream": digest(b"\x7e" * 9), "program": digest(b"abc")}
+    change(folder, files={"bitstream": "top.bin", "program": image.name}, sums=sums)
+    program = ["iceprog", "-o", "1048576", str(image)]
+    for more, commands in ((["--program"], [program]), ([], [program, ["iceprog", "top.bin"]])):
+        assert main(["flash", str(folder), *more, "--dry-run", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["commands"]
+        assert [[Path(part).name for part in command] for command in found] == [
+            [Path(part).name for part in command] for command in commands
+        ]
+    image.write_bytes(b"ab")
+    assert failure(capsys, folder) == (
+        2,
+        f"{image} is not what `weft build` wrote: it was cut short or changed; run `weft build` "
+        "again ",
+    )
+    image.unlink()
+    assert failure(capsys, folder) == (2, f"{image} is missing; run `weft build` again ")
 
 
 def test_no_tool(folder, capsys, monkeypatch):
@@ -163,8 +194,10 @@ def test_damaged_folders(folder, capsys):
     bitstream, build = folder / "top.bin", folder / "build.json"
     bitstream.write_bytes(b"\x7e" * 4)
     assert failure(capsys, folder) == (
-        2, f"{bitstream} has 4 bytes and was built with 9; run `weft build` again ",
-    )  # fmt: skip
+        2,
+        f"{bitstream} is not what `weft build` wrote: it was cut short or changed; run `weft "
+        "build` again ",
+    )
     bitstream.unlink()
     assert failure(capsys, folder) == (2, f"{bitstream} is missing; run `weft build` again ")
     for text in ("", "[]", "{}", '{"board": 3}', "\xff"):

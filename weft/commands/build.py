@@ -11,6 +11,7 @@ from typing import Any
 from weft.boards import build as bitstream
 from weft.boards.board import Board
 from weft.boards.build import RESOURCES, BuildReport
+from weft.boards.patch import patch
 from weft.boards.registry import find_board
 from weft.boards.uart import divisor
 from weft.console import say, step, table
@@ -61,7 +62,7 @@ class Built:
         say(f"{self.folder / self.report.files['bitstream']} and build.json written")
 
 
-def build(folder: Path, *, baud: int | None = None) -> Built:
+def build(folder: Path, *, baud: int | None = None, source: Path | None = None) -> Built:
     """Build the bitstream of a folder that was compiled for a board.
 
     Parameters
@@ -71,14 +72,27 @@ def build(folder: Path, *, baud: int | None = None) -> Built:
     baud : int, optional
         Bits per second of the link, instead of the board's own: within 2 % of a whole fraction of
         its clock.
+    source : Path or None
+        A folder with a finished build for the same board and configuration: its bitstream gets
+        this program, without synthesis or place and route.
 
     Raises
     ------
+    InputError
+        If `source` holds no finished build.
     RefusedError
-        If the design is too large, misses the clock, or a tool is absent or fails.
+        If the design is too large, misses the clock, or a tool is absent or fails; or if the
+        bitstream of `source` is for other programs.
     """
     program = read_program(folder)
     board = _board_of(folder)
+    if source is not None:
+        if baud is not None:
+            raise InputError("the link of a finished build keeps its speed; leave --baud out")
+        with step(f"putting the program into the bitstream of {source}") as running:
+            report = patch(program, board, folder, source, progress=running.stage)
+            running.note(f"{sum(report.seconds.values()):.1f} s")
+        return Built(folder, board, report)
     if baud is not None:
         board = _with_baud(board, baud)
     with step(f"building the bitstream for {board.title}") as running:

@@ -1,4 +1,4 @@
-"""``weft flash``: a built bitstream onto its board."""
+"""``weft flash``: a build onto its board."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weft.boards.flash import Finished, flash_command, read_build, run_flash
+from weft.boards.flash import Finished, flash_commands, read_build, run_flash
 from weft.console import say, step
 from weft.errors import RefusedError
 from weft.models import read_program
@@ -15,48 +15,57 @@ from weft.models import read_program
 
 @dataclass(frozen=True)
 class Flashed:
-    """The command that put the bitstream onto the board, or would have."""
+    """The commands that put a build onto its board, or would have."""
 
-    command: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
     done: bool
 
     holds = True
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dumps``."""
-        return {"command": list(self.command), "done": self.done}
+        commands = [list(command) for command in self.commands]
+        # The last one is the bitstream's, and mostly the only one.
+        return {"command": commands[-1], "commands": commands, "done": self.done}
 
     def show(self) -> None:
         """Print it for a person."""
-        say(f"{'done' if self.done else 'would run'}: {shlex.join(self.command)}")
+        for command in self.commands:
+            say(f"{'done' if self.done else 'would run'}: {shlex.join(command)}")
 
 
-def flash(folder: Path, *, sram: bool = False, dry_run: bool = False) -> Flashed:
-    """Put a built bitstream onto its board.
+def flash(
+    folder: Path, *, sram: bool = False, program: bool = False, dry_run: bool = False
+) -> Flashed:
+    """Put a build onto its board: its bitstream and, for a boot loader, its program.
 
     Parameters
     ----------
     folder : Path
         What `build` filled.
     sram : bool
-        Into the FPGA alone, until the power goes.
+        The bitstream into the FPGA alone, until the power goes.
+    program : bool
+        Only the program, for the boot loader of a bitstream that is there.
     dry_run : bool
-        Only say which command would do it.
+        Only say which commands would do it.
 
     Raises
     ------
     InputError
         If the folder holds no finished build.
     RefusedError
-        If the folder's program was compiled anew since, or the tool is absent or fails.
+        If the folder's program was compiled anew since, there is no boot loader for `program`, or
+        the tool is absent or fails.
     """
     finished = read_build(folder)
     _check_program(folder, finished)
-    command = flash_command(finished.board, finished.bitstream, sram=sram)
+    commands = flash_commands(finished, sram=sram, program=program)
     if not dry_run:
         with step(f"flashing {folder}"):
-            run_flash(finished.board, command)
-    return Flashed(tuple(command), done=not dry_run)
+            for command in commands:
+                run_flash(finished.board, command)
+    return Flashed(tuple(map(tuple, commands)), done=not dry_run)
 
 
 def _check_program(folder: Path, finished: Finished) -> None:

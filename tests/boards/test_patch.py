@@ -1,0 +1,306 @@
+"""Programs put into finished bitstreams, against bitstreams that were built with them."""
+
+import dataclasses
+import json
+import random
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+
+from weft.boards import build as building
+from weft.boards.block_rams import Block, blocks_of, fill, locate
+from weft.boards.build import Build
+from weft.boards.contents import Memory, take_out
+from weft.boards.memory_map import MemoryMap
+from weft.boards.patch import patch
+from weft.boards.registry import BOARDS
+from weft.boards.target import Target
+from weft.boards.tools import find_tool
+from weft.errors import InputError, RefusedError
+from weft.hw.bank import Bank
+from weft.hw.config import Config, Space
+from weft.hw.ports import core_ports
+
+CONFIG = Config(rows=4, columns=4, lanes=2, activation_depth=64, weight_depth=32,
+                parameter_depth=16, program_depth=32, tables=1)  # fmt: skip
+
+#: Width and depth: every width of both families' block RAMs, odd ones, several under one another.
+SHAPES = ((4, 1024), (32, 256), (35, 128), (8, 300), (5, 2048), (35, 600), (8, 3000), (3, 4096))
+
+
+class Banked(wiring.Component):
+    """A core's ports around banks of all shapes; its program is what is in them."""
+
+    def __init__(self, seed):
+        super().__init__(core_ports())
+        number = random.Random(seed)
+        self.rows = [[number.getrandbits(w) for _ in range(d)] for w, d in SHAPES]
+
+    def elaborate(self, platform):
+        m = Module()
+        word = Signal(32)
+        m.d.comb += [self.load.ready.eq(1), self.read.ready.eq(1), self.data.valid.eq(1)]
+        for n, ((width, depth), rows) in enumerate(zip(SHAPES, self.rows, strict=True)):
+            m.submodules[f"bank_{n}"] = bank = Bank(width=width, depth=depth, init=rows)
+            m.d.comb += [
+                bank.write_enable.eq(self.load.valid & (self.load.payload.address[-4:] == n)),
+                bank.write_address.eq(self.load.payload.address),
+                bank.write_data.eq(self.load.payload.data.replicate(3)),
+                bank.read_address.eq(self.read.payload),
+            ]
+            latched = Signal(32, name=f"latched_{n}")
+            m.d.sync += latched.eq(bank.read_data ^ bank.read_data[32:])
+            before, word = word, Signal(32, name=f"word_{n}")
+            m.d.sync += word.eq(before ^ latched)
+        m.d.comb += self.data.payload.eq(word)
+        return m
+
+
+def made(standin, number, config=CONFIG):
+    """A program with random images."""
+    rng = np.random.default_rng(number)
+    images = {
+        space: rng.integers(0, 256, (config.depth(space), config.row_bytes(space)), dtype=np.uint8)
+        for space in (Space.WEIGHT, Space.PARAMETER, Space.TABLE, Space.PROGRAM)
+    }
+    return dataclasses.replace(standin.program(1), config=config, images=images)
+
+
+def rtlil(board, program, core=None):
+    target = Target(
+        board, program.config, images=program.images, program_digest=program.digest, core=core
+    )
+    found = board.platform().prepare(target, "top", emit_src=False).files["top.il"]
+    return found if isinstance(found, str) else found.decode()
+
+
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-85f"])
+def test_only_contents_tell_two_programs_apart(standin, name):
+    board = BOARDS[name]
+    seeds = [random.randrange(1 << 32) for _ in range(2)]
+    print("seeds", seeds)
+    one, two = (rtlil(board, made(standin, seed)) for seed in seeds)
+    assert one != two
+    (ink, first), (same, second) = (take_out(text, board.family) for text in (one, two))
+    assert ink == same
+    assert ink not in (one, two)
+    assert first.keys() == second.keys()
+    assert first != second
+    # Ink is not taken for contents.
+    assert take_out(ink, board.family)[0] == ink
+
+
+def test_contents_are_the_images(standin):
+    program = made(standin, random.randrange(1 << 32))
+    _, memories = take_out(rtlil(BOARDS["icebreaker"], program), "ice40")
+    words = program.images[Space.PROGRAM].view("<u4").reshape(-1)
+    memory = memories["system.core.program.memory.memory"]
+    assert (memory.width, memory.depth) == (32, CONFIG.program_depth)
+    assert memory.part(0, 32, 0, len(words)) == list(words)
+    record = memories["system.recall.bank.memory"]
+    rows = record.part(0, 9, 0, 8)
+    assert bytes(row & 255 for row in rows).hex() == program.digest
+    assert rows[-1] >> 8 == 1
+
+
+def test_a_part_of_a_memory():
+    number = random.Random(3)
+    rows = [number.getrandbits(35) for _ in range(100)]
+    memory = Memory(35, 100, sum(row << 35 * n for n, row in enumerate(rows)))
+    assert memory.part(16, 16, 90, 20) == [r >> 16 & 0xFFFF for r in rows[90:]] + [0] * 10
+    assert memory.part(32, 16, 0, 100) == [row >> 32 for row in rows]
+    deep = memory.folded(40)
+    assert (deep.width, deep.depth) == (105, 40)
+    assert deep.part(0, 105, 19, 2) == [
+        rows[19] | rows[59] << 35 | rows[99] << 70, rows[20] | rows[60] << 35
+    ]  # fmt: skip
+
+
+def test_ink_that_is_nowhere():
+    memory = Memory(16, 256, 0)
+    block = Block("m", 256, 0, 16)
+    ink = block.text(memory.inked("m"), "ice40")
+    assert locate([block], {"m": memory}, "ice40", f".ram_data 1 2\n{ink}\n")[0].place == "1 2"
+    with pytest.raises(
+        RefusedError, match="bits 0 and on of the memory m are nowhere in the routed design"
+    ):
+        locate([block], {"m": memory}, "ice40", "")
+    other = block.text(memory.inked("n"), "ice40")
+    with pytest.raises(RefusedError, match=r"has block RAMs of no memory: 3 4$"):
+        locate([block], {"m": memory}, "ice40", f".ram_data 1 2\n{ink}\n.ram_data 3 4\n{other}\n")
+
+
+def test_a_foreign_block_ram_in_the_netlist():
+    cell = {"type": "SB_RAM40_4K", "parameters": {"READ_MODE": "00"}}
+    for name in ("odd", "m.1.0", "m.0.x", "n.0.0"):
+        netlist = json.dumps({"modules": {"top": {"cells": {name: cell}}}}).encode()
+        with pytest.raises(RefusedError, match=f"block RAM {name} that is no memory's"):
+            blocks_of({"m": Memory(16, 256, 0)}, "ice40", netlist)
+
+
+def test_filling_leaves_the_rest_alone():
+    memory = Memory(16, 256, 0)
+    block = Block("m", 256, 0, 16)
+    ink = block.text(memory.inked("m"), "ice40")
+    placed = dataclasses.replace(block, place="1 2")
+    routed = f".logic_tile 1 2\n0101\n\n.ram_data 1 2\n{ink}\n.sym 1 x\n"
+    filled = fill(routed, [placed], {"m": memory}, "ice40")
+    assert filled == routed.replace(ink, f"{0:064x}\n" * 16)
+
+
+@pytest.fixture
+def finished(standin, tmp_path):
+    """A folder with what a patch looks at before it begins."""
+    board = BOARDS["icebreaker"]
+    job = Build(made(standin, 1), board, tmp_path)
+    job.elaborate()
+    job.put_in("", [])
+    (tmp_path / "top.bin").write_bytes(b"\x7e")
+    build = dict.fromkeys(building.BuildReport.__dataclass_fields__)
+    build |= {"board": "icebreaker", "config_digest": CONFIG.digest, "program_digest": "0" * 16,
+              "files": {"bitstream": "top.bin"}}  # fmt: skip
+    (tmp_path / "build.json").write_text(json.dumps(build))
+    return tmp_path
+
+
+def changed(folder, name, **new):
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | new))
+
+
+def test_what_cannot_be_patched(standin, finished, tmp_path):
+    board, program = BOARDS["icebreaker"], made(standin, 2)
+    out = tmp_path / "out"
+
+    def refused(error, text, program=program, board=board, source=finished):
+        with pytest.raises(error) as found:
+            patch(program, board, out, source)
+        assert str(found.value) == text.format(source=source, out=out)
+
+    refused(InputError, "{source} holds no build.json; build it first with: weft build {source}",
+            source=tmp_path / "nothing")  # fmt: skip
+    refused(
+        RefusedError,
+        "{source} was built for the board icebreaker and {out} was compiled for ulx3s-85f; "
+        "compile it with: --board icebreaker",
+        board=BOARDS["ulx3s-85f"],
+    )
+    refused(
+        RefusedError,
+        "the iCEBreaker's large memories have no initial contents that a patch could set; "
+        "the program comes over the link with: weft run",
+        program=dataclasses.replace(program, config=board.large),
+        board=dataclasses.replace(board, spi_flash=""),
+    )
+    other = dataclasses.replace(CONFIG, weight_depth=33)
+    refused(
+        RefusedError,
+        f"{{source}} was built for configuration {CONFIG.digest} and {{out}} was compiled for "
+        f"{other.digest}; only programs of the same configuration share a bitstream: build {{out}} "
+        "with: weft build {out}",
+        program=dataclasses.replace(program, config=other),
+    )
+    known = MemoryMap.load(finished)
+    (finished / "top.asc").write_text("changed")
+    refused(
+        InputError,
+        f"{{source}}/top.asc is not what its build wrote: its digest is "
+        f"{building.digest('changed')[:16]} and should be {known.routed[:16]}; build it again "
+        "with: weft build {source}",
+    )
+    (finished / "top.asc").unlink()
+    with pytest.raises(InputError, match="its digest is no readable file and should be"):
+        patch(program, board, out, finished)
+    changed(finished, "memories.json", hardware="f" * 16)
+    refused(
+        RefusedError,
+        f"{{source}} holds gateware {'f' * 16} and this weft makes {known.hardware} for the same "
+        "configuration; build one of the two again with: weft build {out}",
+    )
+    changed(finished, "memories.json", format=0)
+    refused(
+        InputError,
+        "{source}/memories.json has format 0 and this weft reads format 1; build {source} again "
+        "with: weft build {source}",
+    )
+    (finished / "memories.json").write_text("{}")
+    refused(InputError, "{source}/memories.json cannot be read; build {source} again with: "
+                        "weft build {source}")  # fmt: skip
+    (finished / "memories.json").unlink()
+    refused(
+        InputError,
+        "{source} holds no memories.json, which says where a program goes in its bitstream; "
+        "build {source} again with: weft build {source}",
+    )
+    changed(finished, "build.json", files={})
+    refused(InputError, "{source}/build.json holds no finished build; build it again with: "
+                        "weft build {source}")  # fmt: skip
+
+
+def unpacked(board, bitstream):
+    """A bitstream as text, its memories' contents apart: (rest, contents)."""
+    tool = {"ice40": "iceunpack", "ecp5": "ecpunpack"}[board.family]
+    text = bitstream.with_suffix(".unpacked")
+    paths = [bitstream.name, text.name]
+    if board.family == "ecp5":
+        paths = ["--input", bitstream.name, "--textcfg", text.name]
+    subprocess.run([find_tool(tool), *paths], cwd=bitstream.parent, check=True, capture_output=True)
+    rest, contents, inside = [], [], False
+    for line in text.read_text().splitlines():
+        if line.startswith("."):
+            inside = line.startswith((".ram_data", ".bram_init"))
+        (contents if inside else rest).append(line)
+    return rest, contents
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-85f"])
+def test_banks_of_all_shapes(standin, tmp_path, monkeypatch, name):
+    """What is put in last, and what is patched, is what the tools themselves make of contents."""
+    monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "cache"))
+    board = dataclasses.replace(BOARDS[name], place_options=())
+    one, two = made(standin, 1), made(standin, 2)
+    whole = {}
+    for program, seed, folder in ((one, 1, "one"), (two, 2, "two")):
+        job = Build(program, board, tmp_path / folder, core=Banked(seed), seeds=(1,))
+        whole[folder] = job.run(require_timing=False)
+    assert whole["two"].cached["synthesize"]
+    assert whole["two"].cached["place and route, seed 1"]
+    with monkeypatch.context() as patched:
+        patched.setattr(building, "FAMILIES", ())  # contents go through all tools
+        job = Build(two, board, tmp_path / "tools", core=Banked(2), seeds=(1,))
+        job.run(require_timing=False)
+    file = f"top{board.bitstream}"
+    first, second, tools = (
+        (tmp_path / folder / file).read_bytes() for folder in ("one", "two", "tools")
+    )
+    assert first != second
+    assert second == tools
+
+    original = Build.__init__
+    monkeypatch.setattr(  # the same stand-in for the patch
+        Build, "__init__", lambda self, *a, **k: original(self, *a, **k, core=Banked(2))
+    )
+    out = tmp_path / "patched"
+    report = patch(two, board, out, tmp_path / "one")
+    assert (out / file).read_bytes() == second
+    assert report.patched == {"folder": str(tmp_path / "one"), "program_digest": one.digest}
+    assert report.program_digest == two.digest
+    assert json.loads((out / "build.json").read_text()) == dataclasses.asdict(report)
+    assert all((out / written).is_file() for written in report.files.values())
+    rest, contents = unpacked(board, tmp_path / "one" / file)
+    rest_patched, contents_patched = unpacked(board, out / file)
+    assert rest == rest_patched
+    assert contents != contents_patched
+    # And back again.
+    monkeypatch.setattr(
+        Build, "__init__", lambda self, *a, **k: original(self, *a, **k, core=Banked(1))
+    )
+    patch(one, board, tmp_path / "back", out)
+    assert (tmp_path / "back" / file).read_bytes() == first
+    shutil.rmtree(tmp_path / "cache")
