@@ -13,7 +13,7 @@ from amaranth.sim import Simulator
 
 from weft.boards.board import Board
 from weft.boards.boot import PAUSE_CYCLES, READ, SPI, WAKE, BootLoader
-from weft.boards.driver import Device
+from weft.boards.driver import Driver
 from weft.boards.flash_image import PAGE, PAGE_WORDS, flash_image, tag
 from weft.boards.registry import BOARDS
 from weft.boards.target import System, Target
@@ -123,7 +123,7 @@ def test_a_program_from_the_flash_memory_runs_without_loading(standin, simulated
     )
     # The loader takes its time, and does not hear what comes meanwhile.
     transport._run(16 * len(image) + 3 * PAUSE_CYCLES, lambda: False)
-    with Device(transport) as board:
+    with Driver(transport) as board:
         assert board.identify().program_digest == program.digest
         assert not board.load(program)
         x = standin.inputs(seed)
