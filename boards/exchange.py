@@ -77,17 +77,14 @@ class Exchange:
 
     def _open(self) -> Transport:
         if self._transport is None:
-            self._forget()
+            self.known = False
+            self._started = None
             port = self._port
             if isinstance(port, Transport):
                 self._transport = port
             else:
                 self._transport = SerialTransport(port, baud=self._baud, timeout=self._timeout)
         return self._transport
-
-    def _forget(self) -> None:
-        self.known = False
-        self._started = None
 
     def close(self) -> None:
         """Let go of the port; harmless when done twice."""
@@ -105,7 +102,7 @@ class Exchange:
 
     def identify(self, words: int) -> Reply:
         """Ask for the identity, with which a session begins and no run is under way."""
-        self._forget()
+        self._started = None
         reply = self.request(Command.IDENTIFY, words=words)
         self.known = True
         return reply
