@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from weft.boards.exchange import DEFAULT_BAUD, Exchange, LinkError, ResetError
+from weft.boards.exchange import DEFAULT_BAUD, Exchange, LinkError, ResetError, SilentError
 from weft.boards.protocol import (
     DIGEST_BYTES,
     IDENTITY_SPACE,
@@ -95,8 +95,8 @@ class Driver:
     limit : float
         Seconds an inference may take before the core counts as stuck.
     reconnect : float
-        Seconds that a run waits for a board that was unplugged or reset, to go on with the
-        sample that it was at; with 0 the run ends with the error.
+        Seconds that a run waits for a board that was unplugged or reset or is silent, to go on
+        with the sample that it was at; with 0 the run ends with the error.
 
     Raises
     ------
@@ -262,7 +262,7 @@ class Driver:
                         self.require(program)
                     ready = True
                 batch.step(done)
-            except (GoneError, ResetError) as error:
+            except (GoneError, ResetError, SilentError) as error:
                 returns += 1
                 if not self._reconnect or returns > RETURNS:
                     raise

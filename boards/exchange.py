@@ -31,6 +31,10 @@ class LinkError(RefusedError):
     """The board does not answer, or not as it should."""
 
 
+class SilentError(LinkError):
+    """The board gives no good answer, however often it is asked."""
+
+
 class ResetError(LinkError):
     """The board has lost what it was doing: it was reset, or somebody else used it."""
 
@@ -125,8 +129,10 @@ class Exchange:
             If the port goes away.
         ResetError
             If the board does not know any more what it was doing.
+        SilentError
+            If there is no good answer.
         LinkError
-            If there is no good answer, or the board refuses.
+            If the board refuses.
         """
         try:
             return self._request(
@@ -155,7 +161,7 @@ class Exchange:
                 return reply
             if attempt == 1 and not self.known and trouble == "nothing answers":
                 break  # the first request of all: the wrong port, most likely
-        raise LinkError(
+        raise SilentError(
             f"no good answer to {command.name} from {self.name} ({trouble}); check "
             f"that this port is the board's, that it is flashed, and its {self._baud} baud"
         )

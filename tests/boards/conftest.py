@@ -75,12 +75,13 @@ class SimulatedTransport(Transport):
         pass
 
 
-def core_and_link(core, config, *, program_digest=None, timeout=250):
+def core_and_link(core, config, *, program_digest=None, timeout=250, streams=False):
     m = Module()
     m.submodules.core = core
     m.submodules.link = link = Link(
-        config_digest=config.digest, program_digest=program_digest, timeout=timeout
-    )
+        config_digest=config.digest, program_digest=program_digest, timeout=timeout,
+        streams=streams,
+    )  # fmt: skip
     wiring.connect(m, link.load, core.load)
     wiring.connect(m, link.read, core.read)
     wiring.connect(m, core.data, link.data)
@@ -92,9 +93,9 @@ def core_and_link(core, config, *, program_digest=None, timeout=250):
     return m, link
 
 
-def link_transport(core, config, *, program_digest=None, patience=1500):
+def link_transport(core, config, *, program_digest=None, patience=1500, streams=False):
     """Bytes straight into the link."""
-    dut, link = core_and_link(core, config, program_digest=program_digest)
+    dut, link = core_and_link(core, config, program_digest=program_digest, streams=streams)
 
     async def host(ctx, transport):
         ctx.set(link.tx.ready, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from weft.boards.driver import Driver
-from weft.boards.exchange import LinkError
+from weft.boards.exchange import ATTEMPTS, LinkError, SilentError
 from weft.boards.protocol import Command
 from weft.boards.transport import Transport, _open_error
 from weft.errors import InputError, RefusedError
@@ -74,11 +74,11 @@ def test_loads_and_runs(standin, line):
     assert seen[-1] == ("run", 3, 3)
 
 
-@pytest.mark.parametrize(("clock", "baud"), [(8e6, 1e6), (27e6, 3e6)])
-def test_runs_over_real_uart_bits(standin, simulated, clock, baud):
+def test_runs_over_real_uart_bits(standin, simulated):
     program, x = standin.program(3), standin.inputs(2, samples=1)
     core = standin.Standin(standin.CONFIG)
-    transport = simulated.uart(core, standin.CONFIG, clock=clock, baud=baud)
+    # The fastest line of an iCEBreaker.
+    transport = simulated.uart(core, standin.CONFIG, clock=27e6, baud=3e6)
     with device(transport) as board:
         result = board.run(program, x)
     np.testing.assert_equal(result.outputs, standin.expected(3, x))
@@ -140,6 +140,45 @@ def test_a_reset_in_mid_run_is_reported(standin, simulated):
     through.to = reset_at_start
     with device(through) as board, pytest.raises(LinkError, match="was reset, or used by another"):
         board.run(program, x)
+
+
+@pytest.mark.parametrize("reconnect", [0, 60])
+def test_a_board_that_is_silent_for_a_while(standin, line, reconnect):
+    program, x = standin.program(2), standin.inputs(4, samples=2)
+    through = Through(line)
+    silent = []
+
+    def swallow(data):
+        silent.append(data)
+        if len(silent) == ATTEMPTS + 3:
+            through.to = bytes
+        return b""
+
+    def fall_silent(what, done, total):
+        if (what, done) == ("run", 1):
+            through.to = swallow
+
+    with device(through, reconnect=reconnect) as board:
+        if reconnect:
+            result = board.run(program, x, progress=fall_silent)
+            np.testing.assert_equal(result.outputs, standin.expected(2, x))
+        else:
+            with pytest.raises(SilentError, match=r"no good answer to WRITE .*nothing answers"):
+                board.run(program, x, progress=fall_silent)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 0}, "limit must be a positive number, not 0"),
+        ({"reconnect": -1}, "reconnect must be a number of seconds, not -1"),
+        ({"timeout": -1}, "timeout must be a positive number, not -1"),
+        ({"baud": 0}, "baud must be a positive number, not 0"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        Driver(Silent(), **options)
 
 
 def test_nothing_there():
