@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from weft.boards.exchange import DEFAULT_BAUD, Exchange, LinkError, ResetError
+from weft.boards.exchange import DEFAULT_BAUD, Exchange, LinkError, ResetError, SilentError
 from weft.boards.protocol import (
     DIGEST_BYTES,
     IDENTITY_SPACE,
@@ -95,8 +95,8 @@ class Driver:
     limit : float
         Seconds an inference may take before the core counts as stuck.
     reconnect : float
-        Seconds that a run waits for a board that was unplugged or reset, to go on with the
-        sample that it was at; with 0 the run ends with the error.
+        Seconds that a run waits for a board that was unplugged or reset or is silent, to go on
+        with the sample that it was at; with 0 the run ends with the error.
 
     Raises
     ------
@@ -165,12 +165,14 @@ class Driver:
         return State(bool(reply.flags & Flag.BUSY), _cycles(reply))
 
     def check(self, program: Program) -> Identity:
-        """Identify the board, and refuse one that cannot run a program.
+        """Identify the board, refuse one that cannot run a program, and wait until it is idle.
+
+        A host that was stopped in the middle of a run leaves one that is not.
 
         Raises
         ------
         RefusedError
-            If the board's configuration is not the program's.
+            If the board's configuration is not the program's, or its core is stuck.
         """
         identity = self.identify()
         if identity.config_digest != program.config.digest:
@@ -179,6 +181,7 @@ class Driver:
                 f"{identity.config_digest}, the program is for {program.config.digest}; "
                 "build and flash the program's own bitstream, or compile for this board's"
             )
+        self.await_idle()
         return identity
 
     def load(
@@ -194,7 +197,6 @@ class Driver:
         identity = self.check(program)
         if identity.program_digest == program.digest and not force:
             return False
-        self.await_idle()
         self.write(program.load_words(), "load", progress)
         self.name_program(program)
         return True
@@ -262,7 +264,7 @@ class Driver:
                         self.require(program)
                     ready = True
                 batch.step(done)
-            except (GoneError, ResetError) as error:
+            except (GoneError, ResetError, SilentError) as error:
                 returns += 1
                 if not self._reconnect or returns > RETURNS:
                     raise

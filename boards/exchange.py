@@ -31,6 +31,10 @@ class LinkError(RefusedError):
     """The board does not answer, or not as it should."""
 
 
+class SilentError(LinkError):
+    """The board gives no good answer, however often it is asked."""
+
+
 class ResetError(LinkError):
     """The board has lost what it was doing: it was reset, or somebody else used it."""
 
@@ -77,17 +81,14 @@ class Exchange:
 
     def _open(self) -> Transport:
         if self._transport is None:
-            self._forget()
+            self.known = False
+            self._started = None
             port = self._port
             if isinstance(port, Transport):
                 self._transport = port
             else:
                 self._transport = SerialTransport(port, baud=self._baud, timeout=self._timeout)
         return self._transport
-
-    def _forget(self) -> None:
-        self.known = False
-        self._started = None
 
     def close(self) -> None:
         """Let go of the port; harmless when done twice."""
@@ -105,7 +106,7 @@ class Exchange:
 
     def identify(self, words: int) -> Reply:
         """Ask for the identity, with which a session begins and no run is under way."""
-        self._forget()
+        self._started = None
         reply = self.request(Command.IDENTIFY, words=words)
         self.known = True
         return reply
@@ -128,8 +129,10 @@ class Exchange:
             If the port goes away.
         ResetError
             If the board does not know any more what it was doing.
+        SilentError
+            If there is no good answer.
         LinkError
-            If there is no good answer, or the board refuses.
+            If the board refuses.
         """
         try:
             return self._request(
@@ -158,7 +161,7 @@ class Exchange:
                 return reply
             if attempt == 1 and not self.known and trouble == "nothing answers":
                 break  # the first request of all: the wrong port, most likely
-        raise LinkError(
+        raise SilentError(
             f"no good answer to {command.name} from {self.name} ({trouble}); check "
             f"that this port is the board's, that it is flashed, and its {self._baud} baud"
         )

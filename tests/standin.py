@@ -25,8 +25,9 @@ class Standin(wiring.Component):
     busy: Out(1)
     cycles: Out(32)
 
-    def __init__(self, config, *, hangs=False):
+    def __init__(self, config, *, hangs=False, releases=None):
         super().__init__()
+        self.releases = releases
         self.depth = config.activation_depth
         self.hangs = hangs
 
@@ -50,6 +51,11 @@ class Standin(wiring.Component):
                 write.en.eq(1),
             ]
             m.d.sync += [self.cycles.eq(self.cycles + 1), index.eq(index + 1)]
+            if self.releases is not None:
+                # As a core with an intake; a word that comes then is lost.
+                m.d.comb += self.load.ready.eq(
+                    (self.cycles >= self.releases) & (word.space == Space.ACTIVATION)
+                )
             with m.If((index == half - 1) & (not self.hangs)):
                 m.d.sync += self.busy.eq(0)
         with m.Else():

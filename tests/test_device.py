@@ -221,7 +221,7 @@ def test_self_test(board, capsys):
 def test_a_self_test_names_the_layer_that_is_wrong(tmp_path, capsys):
     program = pair(ARRAY, SEVERAL).program
     program.save(tmp_path)
-    with SimulatedBoard(program.config, damaged(0)) as board:
+    with SimulatedBoard(program.config, damaged(1)) as board:
         command = ["run", str(tmp_path), "--port", board.port, "--self-test"]
         assert main([*command, "--json"]) == 1
         found = json.loads(capsys.readouterr().out)
@@ -229,7 +229,7 @@ def test_a_self_test_names_the_layer_that_is_wrong(tmp_path, capsys):
         text = capsys.readouterr().out
     assert not found["passed"]
     assert found["first_divergence"]["level"] == "board"
-    assert found["first_divergence"]["tensor"] == program.network.nodes[0].output
+    assert found["first_divergence"]["tensor"] == program.network.nodes[1].output
     assert found["memory_fault"] is None
     assert "board differs first in tensor" in text.replace("\n", " ")
     assert f"self-test FAILED on {board.port}" in text
@@ -425,7 +425,10 @@ def test_the_next_input_goes_over_the_link_during_a_run(monkeypatch):
     ):
         result = opened.run(arrays)
         layers = opened.layer_cycles()
+        opened.driver.start()  # and the host is stopped
+        again = opened.run(arrays)
     np.testing.assert_equal(result.outputs, golden_outputs(program.network, arrays))
+    np.testing.assert_equal(again.outputs, result.outputs)
     assert result.cycles == 6 * [sum(layer["cycles"] for layer in program.layers)]
     # A host that is held up for long finds a core that is done.
     assert not while_busy[0]

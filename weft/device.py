@@ -114,9 +114,9 @@ class Device:
     limit : float, optional
         Seconds an inference may take before the core counts as stuck.
     reconnect : float
-        Seconds that a run waits for a board that was unplugged or reset, to go on with the
-        sample that it was at. With 0 the run ends with an error; the next one opens the port
-        again.
+        Seconds that a run waits for a board that was unplugged or reset or is silent, to go on
+        with the sample that it was at. With 0 the run ends with an error; the next one opens the
+        port again.
 
     Raises
     ------

@@ -76,10 +76,12 @@ class SimulatedTransport(Transport):
         pass
 
 
-def core_and_link(core, config, *, program_digest=None, timeout=250):
+def core_and_link(core, config, *, program_digest=None, timeout=250, streams=False):
     m = Module()
     m.submodules.core = core
-    m.submodules.link = link = Link(config_digest=config.digest, timeout=timeout)
+    m.submodules.link = link = Link(
+        config_digest=config.digest, timeout=timeout, streams=streams
+    )
     m.submodules.record = record = ProgramRecord(program_digest)
     wiring.connect(m, record.recall, link.recall)
     wiring.connect(m, link.load, core.load)
@@ -93,9 +95,9 @@ def core_and_link(core, config, *, program_digest=None, timeout=250):
     return m, link
 
 
-def link_transport(core, config, *, program_digest=None, patience=1500):
+def link_transport(core, config, *, program_digest=None, patience=1500, streams=False):
     """Bytes straight into the link."""
-    dut, link = core_and_link(core, config, program_digest=program_digest)
+    dut, link = core_and_link(core, config, program_digest=program_digest, streams=streams)
 
     async def host(ctx, transport):
         ctx.set(link.tx.ready, 1)

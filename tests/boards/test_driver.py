@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from weft.boards.driver import Driver
-from weft.boards.exchange import LinkError
+from weft.boards.exchange import ATTEMPTS, LinkError, SilentError
 from weft.boards.protocol import Command
 from weft.boards.transport import Transport, _open_error
 from weft.errors import InputError, RefusedError
@@ -74,11 +74,11 @@ def test_loads_and_runs(standin, line):
     assert seen[-1] == ("run", 3, 3)
 
 
-@pytest.mark.parametrize(("clock", "baud"), [(8e6, 1e6), (27e6, 3e6)])
-def test_runs_over_real_uart_bits(standin, simulated, clock, baud):
+def test_runs_over_real_uart_bits(standin, simulated):
     program, x = standin.program(3), standin.inputs(2, samples=1)
     core = standin.Standin(standin.CONFIG)
-    transport = simulated.uart(core, standin.CONFIG, clock=clock, baud=baud)
+    # The fastest line of an iCEBreaker.
+    transport = simulated.uart(core, standin.CONFIG, clock=27e6, baud=3e6)
     with device(transport) as board:
         result = board.run(program, x)
     np.testing.assert_equal(result.outputs, standin.expected(3, x))
@@ -142,8 +142,43 @@ def test_a_reset_in_mid_run_is_reported(standin, simulated):
         board.run(program, x)
 
 
+def test_a_run_goes_on_when_a_silent_board_answers_again(standin, line):
+    program, x = standin.program(2), standin.inputs(4, samples=2)
+    through = Through(line)
+    silent = []
+
+    def swallow(data):
+        silent.append(data)
+        if len(silent) == ATTEMPTS + 3:
+            through.to = bytes
+        return b""
+
+    def fall_silent(what, done, total):
+        if (what, done) == ("run", 1):
+            through.to = swallow
+
+    with device(through, reconnect=60) as board:
+        result = board.run(program, x, progress=fall_silent)
+    assert len(silent) == ATTEMPTS + 3
+    np.testing.assert_equal(result.outputs, standin.expected(2, x))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 0}, "limit must be a positive number, not 0"),
+        ({"reconnect": -1}, "reconnect must be a number of seconds, not -1"),
+        ({"timeout": -1}, "timeout must be a positive number, not -1"),
+        ({"baud": 0}, "baud must be a positive number, not 0"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        Driver(Silent(), **options)
+
+
 def test_nothing_there():
-    with Driver(Silent()) as board, pytest.raises(LinkError) as error:
+    with Driver(Silent()) as board, pytest.raises(SilentError) as error:
         board.identify()
     assert str(error.value) == (
         "no good answer to IDENTIFY from /dev/silent (nothing answers); check that this port is "

@@ -109,6 +109,32 @@ def test_a_busy_core_is_left_alone(standin, simulated):
     assert ask(line, encode_request(Command.START, 1)).status == Answer.OK
 
 
+def test_the_next_input_may_come_when_the_core_says_so(standin, simulated):
+    core = standin.Standin(standin.CONFIG, hangs=True, releases=3000)
+    line = simulated.link(core, standin.CONFIG, streams=True)
+    first = ask(line, encode_request(Command.START, 1))
+    assert first.flags & (Flag.BUSY | Flag.RELEASED) == Flag.BUSY
+    assert ask(line, write(2, 0, bytes(8))).status == Answer.BUSY
+    line.drain(0)  # cycles go by
+    while not ask(line, encode_request(Command.STATUS, 3)).flags & Flag.RELEASED:
+        line.drain(0)
+    reply = ask(line, write(4, 0, bytes(8)))
+    assert (reply.status, reply.flags & Flag.BUSY) == (Answer.OK, Flag.BUSY)
+    # Neither weights nor a reading, nor another start.
+    assert ask(line, write(5, 0, bytes(8), space=1)).status == Answer.BUSY
+    assert ask(line, read(6, 0, 1)).status == Answer.BUSY
+    assert ask(line, encode_request(Command.START, 7)).status == Answer.BUSY
+    assert ask(line, encode_request(Command.STATUS, 8)).flags & Flag.RELEASED
+
+
+def test_a_core_that_does_not_stream_says_nothing_of_it(standin, simulated):
+    core = standin.Standin(standin.CONFIG, hangs=True, releases=0)
+    line = simulated.link(core, standin.CONFIG)
+    ask(line, encode_request(Command.START, 1))
+    assert not ask(line, encode_request(Command.STATUS, 2)).flags & Flag.RELEASED
+    assert ask(line, write(3, 0, bytes(8))).status == Answer.BUSY
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_damage_is_told_and_a_damaged_header_changes_nothing(line, seed):
     rng = random.Random(seed)
