@@ -519,7 +519,10 @@ def test_bad_usage(capsys, tmp_path, files, digits_onnx):
         (["verify", tmp_path / "none", *x], 2, "weft compile MODEL"),
         (["build", tmp_path / "none"], 2, "weft compile MODEL"),
         (["build", files / "array"], 2, "--board BOARD"),
+        (["build", files / "board", "--from", tmp_path / "none"], 2, "holds no build.json"),
         (["flash", files / "board"], 2, "weft build"),
+        (["flash", files / "board", "--program"], 2, "weft build"),
+        (["flash", files / "board", "--program", "--sram"], 2, "take one"),
         (["run", files / "board", "--port", "/dev/none", *x, *y], 2, "no serial port"),
         (["frobnicate"], 2, "No such command"),
     ]

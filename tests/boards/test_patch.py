@@ -1,9 +1,9 @@
 """Programs put into finished bitstreams, against bitstreams that were built with them."""
 
 import dataclasses
+import functools
 import json
 import random
-import shutil
 import subprocess
 
 import numpy as np
@@ -257,24 +257,41 @@ def unpacked(board, bitstream):
     return rest, contents
 
 
+def build_with(monkeypatch, core):
+    """Make every build take a stand-in, or the core itself."""
+    original = (
+        Build.__init__.__wrapped__ if hasattr(Build.__init__, "__wrapped__") else Build.__init__
+    )
+
+    @functools.wraps(original)
+    def init(self, *arguments, **options):
+        original(self, *arguments, **(options | {"core": core}))
+
+    monkeypatch.setattr(Build, "__init__", init)
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["icebreaker", "ulx3s-85f"])
-def test_banks_of_all_shapes(standin, tmp_path, monkeypatch, name):
+@pytest.mark.parametrize("cores", [(None, None), (Banked(1), Banked(2))], ids=["core", "banks"])
+def test_contents_put_in_last(standin, tmp_path, monkeypatch, name, cores):
     """What is put in last, and what is patched, is what the tools themselves make of contents."""
     monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "cache"))
     board = dataclasses.replace(BOARDS[name], place_options=())
-    one, two = made(standin, 1), made(standin, 2)
-    whole = {}
-    for program, seed, folder in ((one, 1, "one"), (two, 2, "two")):
-        job = Build(program, board, tmp_path / folder, core=Banked(seed), seeds=(1,))
-        whole[folder] = job.run(require_timing=False)
-    assert whole["two"].cached["synthesize"]
-    assert whole["two"].cached["place and route, seed 1"]
+    programs = made(standin, 1), made(standin, 2)
+
+    def run(which, folder):
+        build_with(monkeypatch, cores[which])
+        job = Build(programs[which], board, tmp_path / folder, seeds=(1,))
+        return job.run(require_timing=False)
+
+    run(0, "one")
+    report = run(1, "two")
+    assert report.cached["synthesize"]
+    assert report.cached["place and route, seed 1"]
     with monkeypatch.context() as patched:
         patched.setattr(building, "FAMILIES", ())  # contents go through all tools
-        job = Build(two, board, tmp_path / "tools", core=Banked(2), seeds=(1,))
-        job.run(require_timing=False)
+        run(1, "tools")
     file = f"top{board.bitstream}"
     first, second, tools = (
         (tmp_path / folder / file).read_bytes() for folder in ("one", "two", "tools")
@@ -282,25 +299,20 @@ def test_banks_of_all_shapes(standin, tmp_path, monkeypatch, name):
     assert first != second
     assert second == tools
 
-    original = Build.__init__
-    monkeypatch.setattr(  # the same stand-in for the patch
-        Build, "__init__", lambda self, *a, **k: original(self, *a, **k, core=Banked(2))
-    )
     out = tmp_path / "patched"
-    report = patch(two, board, out, tmp_path / "one")
+    report = patch(programs[1], board, out, tmp_path / "one")
     assert (out / file).read_bytes() == second
-    assert report.patched == {"folder": str(tmp_path / "one"), "program_digest": one.digest}
-    assert report.program_digest == two.digest
+    assert report.patched == {
+        "folder": str(tmp_path / "one"), "program_digest": programs[0].digest
+    }  # fmt: skip
+    assert report.program_digest == programs[1].digest
     assert json.loads((out / "build.json").read_text()) == dataclasses.asdict(report)
     assert all((out / written).is_file() for written in report.files.values())
     rest, contents = unpacked(board, tmp_path / "one" / file)
     rest_patched, contents_patched = unpacked(board, out / file)
     assert rest == rest_patched
     assert contents != contents_patched
-    # And back again.
-    monkeypatch.setattr(
-        Build, "__init__", lambda self, *a, **k: original(self, *a, **k, core=Banked(1))
-    )
-    patch(one, board, tmp_path / "back", out)
+    # And back again, from a folder that was patched itself.
+    build_with(monkeypatch, cores[0])
+    patch(programs[0], board, tmp_path / "back", out)
     assert (tmp_path / "back" / file).read_bytes() == first
-    shutil.rmtree(tmp_path / "cache")
