@@ -14,7 +14,8 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.delay import delay
 from weft.hw.isa import bits
-from weft.hw.primitives import ecp5_memory
+from weft.hw.primitives import ecp5_memory, gowin
+from weft.hw.primitives.device import device
 
 #: Rows below which a memory is not split: those of an ECP5's block RAM at its widest.
 SMALLEST_PART = 512
@@ -70,17 +71,23 @@ class Bank(wiring.Component):
         # Amaranth's simulator is quicker with one memory.
         sizes = [self.depth] if platform is None else powers_of_two(self.depth)
         firsts = [sum(sizes[:part]) for part in range(len(sizes))]
-        device = getattr(platform, "device", "")
-        early = self.relaxed and device.startswith("iCE40")
+        name = device(platform)
+        early = self.relaxed and name.startswith("iCE40")
         address = delay(m, self.read_address, 1 if early else 0, name="address")
         inside = [_in_part(address, first, size) for first, size in zip(firsts, sizes, strict=True)]
-        if device.startswith("LFE5"):
+        if name.startswith("LFE5"):
             # Each block has an output register of its own.
             rows = [self._block_ram(m, *part) for part in zip(firsts, sizes, strict=True)]
             chosen = [delay(m, here, 2, name=f"chosen_{n}") for n, here in enumerate(inside)]
             m.d.comb += self.read_data.eq(_chosen(rows, chosen))
             return m
-        rows = [self._memory(m, *part, address) for part in zip(firsts, sizes, strict=True)]
+        # However small, a memory is not made of flip-flops.
+        styles = [
+            "distributed" if name.startswith("GW") and size <= gowin.TABLE_ROWS else "block"
+            for size in sizes
+        ]
+        parts = zip(firsts, sizes, styles, strict=True)
+        rows = [self._memory(m, *part, address) for part in parts]
         chosen = [delay(m, here, 1, name=f"chosen_{n}") for n, here in enumerate(inside)]
         row = _chosen(rows, chosen)
         if not early:
@@ -91,14 +98,13 @@ class Bank(wiring.Component):
         m.d.comb += self.read_data.eq(row)
         return m
 
-    def _memory(self, m: Module, first: int, size: int, address: Value) -> Value:
-        """A part that synthesis makes block RAMs of: a row, a cycle after its address."""
+    def _memory(self, m: Module, first: int, size: int, style: str, address: Value) -> Value:
+        """A part that synthesis makes RAMs of: a row, a cycle after its address."""
         ram = memory.Memory(
             shape=self.width,
             depth=size,
             init=self.init[first : first + size],
-            # However small, it is not made of flip-flops.
-            attrs={"ram_style": "block"},
+            attrs={"ram_style": style},
         )
         m.submodules[f"memory_{first}" if first else "memory"] = ram
         write = ram.write_port()

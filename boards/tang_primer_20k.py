@@ -1,0 +1,40 @@
+"""Tang Primer 20K on its Dock, by Sipeed."""
+
+from amaranth_boards.tang_primer_20k import TangPrimer20kDockPlatform
+
+from weft.boards.board import Board
+from weft.hw.config import Config
+
+BOARD = Board(
+    name="tang-primer-20k",
+    title="Tang Primer 20K",
+    platform=TangPrimer20kDockPlatform,
+    family="gowin",
+    device="GW2A-LV18PG256C8/I7",
+    multipliers=96,
+    ram_bytes=46 * 2048,
+    luts=20_736,
+    block_rams=46,
+    config=Config(
+        rows=16,
+        columns=4,
+        lanes=4,
+        activation_depth=1024,
+        weight_depth=512,
+        parameter_depth=512,
+        program_depth=2048,
+        tables=1,
+        window=3,
+        multiplier_bits=31,
+        # 64 in the array, 12 wide ones of the requantizer, 4 of the elementwise units: all 96.
+        elementwise=1,
+        copies=1,
+    ),
+    target_mhz=54,
+    leds=(0, 1),
+    bitstream=".fs",
+    flash_tool="openFPGALoader",
+    flash_arguments=("-b", "tangprimer20k", "-f", "{file}"),
+    sram_arguments=("-b", "tangprimer20k", "{file}"),
+    synth_options="-family gw2a",
+)
