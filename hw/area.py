@@ -18,6 +18,7 @@ from weft.hw.bank import powers_of_two
 from weft.hw.config import Config
 from weft.hw.isa import bits as bits_of
 from weft.hw.memory import bank_bytes
+from weft.hw.primitives import gowin_memory
 from weft.hw.primitives.ecp5_memory import block_width
 from weft.hw.primitives.gowin import NARROW_IN_MACRO, TABLE_ROWS, WIDE_IN_MACRO
 from weft.hw.primitives.ice40 import SPRAM_DEPTH, SPRAM_WIDTH
@@ -38,9 +39,6 @@ Family = Literal["ecp5", "ice40", "gowin"]
 
 #: Shapes of one block RAM of the iCE40, (width, depth).
 _ICE40_RAMS = ((16, 256), (8, 512), (4, 1024), (2, 2048))
-
-#: Shapes of one block RAM of Gowin's, (width, depth).
-_GOWIN_RAMS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 
 #: Bits of the elementwise unit's factors, the second one at least.
 _ELEMENTWISE_BITS = (9, 10)
@@ -176,11 +174,10 @@ def count_block_rams(config: Config, family: Family) -> int:
 def _count_blocks(width: int, depth: int, family: Family) -> int:
     if family == "ecp5":
         return math.ceil(width / block_width(depth))
-    if family == "gowin" and depth <= TABLE_ROWS:
-        return 0
+    if family == "gowin":
+        return 0 if depth <= TABLE_ROWS else math.ceil(width / gowin_memory.block_width(depth))
     # Synthesis takes the shape that needs the fewest.
-    shapes = _ICE40_RAMS if family == "ice40" else _GOWIN_RAMS
-    return min(math.ceil(width / w) * math.ceil(depth / d) for w, d in shapes)
+    return min(math.ceil(width / w) * math.ceil(depth / d) for w, d in _ICE40_RAMS)
 
 
 def count_multipliers(config: Config, family: Family) -> int:

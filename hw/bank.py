@@ -6,7 +6,7 @@ Amaranth's memory, and in Verilog that is written for others a module of its own
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from amaranth.hdl import ClockSignal, Instance, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
@@ -14,7 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.delay import delay
 from weft.hw.isa import bits
-from weft.hw.primitives import ecp5_memory, gowin
+from weft.hw.primitives import ecp5_memory, gowin, gowin_memory
 from weft.hw.primitives.device import device
 
 #: Rows below which a memory is not split: those of an ECP5's block RAM at its widest.
@@ -77,17 +77,19 @@ class Bank(wiring.Component):
         inside = [_in_part(address, first, size) for first, size in zip(firsts, sizes, strict=True)]
         if name.startswith("LFE5"):
             # Each block has an output register of its own.
-            rows = [self._block_ram(m, *part) for part in zip(firsts, sizes, strict=True)]
+            make = ecp5_memory.block_ram
+            rows = [self._block_ram(m, make, *part) for part in zip(firsts, sizes, strict=True)]
             chosen = [delay(m, here, 2, name=f"chosen_{n}") for n, here in enumerate(inside)]
             m.d.comb += self.read_data.eq(_chosen(rows, chosen))
             return m
-        # However small, a memory is not made of flip-flops.
-        styles = [
-            "distributed" if name.startswith("GW") and size <= gowin.TABLE_ROWS else "block"
-            for size in sizes
-        ]
-        parts = zip(firsts, sizes, styles, strict=True)
-        rows = [self._memory(m, *part, address) for part in parts]
+        rows = []
+        for first, size in zip(firsts, sizes, strict=True):
+            if not name.startswith("GW"):
+                rows.append(self._memory(m, first, size, "block", address))
+            elif size <= gowin.TABLE_ROWS:
+                rows.append(self._memory(m, first, size, "distributed", address))
+            else:
+                rows.append(self._block_ram(m, gowin_memory.block_ram, first, size))
         chosen = [delay(m, here, 1, name=f"chosen_{n}") for n, here in enumerate(inside)]
         row = _chosen(rows, chosen)
         if not early:
@@ -99,7 +101,10 @@ class Bank(wiring.Component):
         return m
 
     def _memory(self, m: Module, first: int, size: int, style: str, address: Value) -> Value:
-        """A part that synthesis makes RAMs of: a row, a cycle after its address."""
+        """A part that synthesis makes RAMs of: a row, a cycle after its address.
+
+        However small, it is not made of flip-flops.
+        """
         ram = memory.Memory(
             shape=self.width,
             depth=size,
@@ -117,10 +122,13 @@ class Bank(wiring.Component):
         ]
         return read.data
 
-    def _block_ram(self, m: Module, first: int, size: int) -> Value:
+    def _block_ram(
+        self, m: Module, make: Callable[..., Value], first: int, size: int
+    ) -> Value:
+        """A part of instantiated blocks."""
         enable = self.write_enable & _in_part(self.write_address, first, size)
         low = (size - 1).bit_length()
-        return ecp5_memory.block_ram(
+        return make(
             m,
             width=self.width,
             depth=size,
