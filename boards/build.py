@@ -343,7 +343,9 @@ class Build:
             If the design is too large, or nextpnr fails.
         """
         tool = self.board.toolchain[1]
-        constraints = [c for name, c in self.files.items() if name.endswith((".pcf", ".lpf", ".cst"))]
+        constraints = [
+            c for name, c in self.files.items() if name.endswith((".pcf", ".lpf", ".cst"))
+        ]
         options = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
         command = self._command(tool, *options, *self.board.place_options)
         netlist = (self.out / "top.json").read_bytes()

@@ -122,9 +122,7 @@ class Bank(wiring.Component):
         ]
         return read.data
 
-    def _block_ram(
-        self, m: Module, make: Callable[..., Value], first: int, size: int
-    ) -> Value:
+    def _block_ram(self, m: Module, make: Callable[..., Value], first: int, size: int) -> Value:
         """A part of instantiated blocks."""
         enable = self.write_enable & _in_part(self.write_address, first, size)
         low = (size - 1).bit_length()

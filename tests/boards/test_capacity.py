@@ -11,8 +11,9 @@ from weft.hw.config import Config
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_board_s_own_configuration_has_room(name):
-    assert misfits(BOARDS[name].config, BOARDS[name]) == []
+def test_a_board_s_own_configurations_have_room(name):
+    for config in BOARDS[name].configs:
+        assert misfits(config, BOARDS[name]) == []
 
 
 def test_all_that_is_too_much_is_named():
@@ -42,4 +43,6 @@ def test_blocks():
     assert {name: board.multiplier_blocks for name, board in BOARDS.items()} == {
         "icebreaker": 8,
         "ulx3s-85f": 156,
+        "tang-nano-9k": 40,
+        "tang-primer-20k": 96,
     }
