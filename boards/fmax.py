@@ -41,7 +41,7 @@ class Fmax:
 
 
 def silicon(board: Board) -> str:
-    """What of a board's FPGA decides its speed: ``"iCE40UP"``, ``"LFE5U-6"``, ``"GW2A-18 C8/I7"``."""
+    """What of a board's FPGA decides its speed: ``"LFE5U-6"``, ``"GW2A-18 C8/I7"``."""
     lattice = re.fullmatch(r"(LFE5UM?5?G?)-\d+F-(\d).*", board.device)
     if lattice:
         return f"{lattice[1]}-{lattice[2]}"
