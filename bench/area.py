@@ -140,8 +140,6 @@ CONFIGS: dict[Family, tuple[Config, ...]] = {
         _with(_SMALL, 4, 4, 1, accumulator_bits=24, tables=0),
         _with(_SMALL, 4, 4, 2, multiplier_bits=16, elementwise=1),
         _with(_SMALL, 8, 4, 4, multiplier_bits=20, elementwise=1, table_multipliers=8),
-        _with(_SMALL, 9, 3, 3, window=3),
-        _with(_SMALL, 8, 4, 2, activation_depth=1536, weight_depth=640, tables=2),
         tang_nano_9k.BOARD.config,
         tang_nano_9k.BOARD.large,
         tang_primer_20k.BOARD.config,
