@@ -12,6 +12,7 @@ configuration, and what it would be had the fit not seen that configuration.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ from amaranth.back import rtlil
 
 from weft.boards.build import COLLISIONS
 from weft.boards.cache import digest, step
-from weft.boards.catalog import icebreaker
+from weft.boards.catalog import icebreaker, tang_nano_9k, tang_primer_20k
 from weft.boards.tools import find_tool, run_tool, tool_version
 from weft.hw.area import Area, Family, count_block_rams, count_multipliers, features
 from weft.hw.config import Config
@@ -40,13 +41,21 @@ RECORD = TOP / "bench/results/area.json"
 COEFFICIENTS = TOP / "hw/area_coefficients.py"
 
 #: What the gateware asks a platform for, and how Yosys is called, as Amaranth's own scripts do.
-DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K"}
-SYNTHESIS = {"ecp5": "synth_ecp5 -noabc9", "ice40": "synth_ice40"}
+DEVICES = {"ecp5": "LFE5U-85F", "ice40": "iCE40UP5K", "gowin": "GW1NR-LV9QN88PC6/I5"}
+SYNTHESIS = {
+    "ecp5": "synth_ecp5 -noabc9",
+    "ice40": "synth_ice40",
+    # With a netlist to be written it keeps to what nextpnr knows.
+    "gowin": "synth_gowin -noiopads -json top.json",
+}
 
 #: Lookup tables in each cell that has some.
-LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4, "SB_LUT4": 1}
-MULTIPLIERS = ("MULT18X18D", "SB_MAC16")
-BLOCK_RAMS = ("DP16KD", "SB_RAM40_4K")
+LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4, "SB_LUT4": 1, "LUT1": 1, "LUT2": 1, "LUT3": 1,
+        "ALU": 1, "RAM16SDP4": 4}  # fmt: skip
+MULTIPLIERS = ("MULT18X18D", "SB_MAC16", "MULT9X9")
+#: Two of Gowin's wide ones make a macro, which has room for four narrow ones.
+WIDE = "MULT18X18"
+BLOCK_RAMS = ("DP16KD", "SB_RAM40_4K", "SDPB", "SDPX9B")
 
 _SMALL = Config(
     rows=4, columns=4, activation_depth=1024, weight_depth=256, parameter_depth=128,
@@ -126,7 +135,21 @@ CONFIGS: dict[Family, tuple[Config, ...]] = {
         _with(_SMALL, 4, 2, 2, table_multipliers=4),
         icebreaker.BOARD.config,
     ),
+    "gowin": (
+        _with(_SMALL, 4, 4, 4),
+        _with(_SMALL, 4, 4, 1, accumulator_bits=24, tables=0),
+        _with(_SMALL, 4, 4, 2, multiplier_bits=16, elementwise=1),
+        _with(_SMALL, 8, 4, 4, multiplier_bits=20, elementwise=1, table_multipliers=8),
+        tang_nano_9k.BOARD.config,
+        tang_nano_9k.BOARD.large,
+        tang_primer_20k.BOARD.config,
+    ),
 }
+
+
+#: Families with few cores in the record, and those of which they take the coefficients: their
+#: cells are alike, and one factor is fitted.
+LIKE: dict[Family, Family] = {"gowin": "ecp5"}
 
 
 class Platform:
@@ -166,7 +189,8 @@ def area_of_cells(cells: dict[str, int]) -> Area:
     """The same as `Area`."""
     return Area(
         lut4=sum(LUTS.get(name, 0) * count for name, count in cells.items()),
-        multipliers=sum(cells.get(name, 0) for name in MULTIPLIERS),
+        multipliers=sum(cells.get(name, 0) for name in MULTIPLIERS)
+        + 4 * math.ceil(cells.get(WIDE, 0) / 2),
         block_rams=sum(cells.get(name, 0) for name in BLOCK_RAMS),
         spram=cells.get("SB_SPRAM256KA", 0),
     )
@@ -205,8 +229,14 @@ def fit(found: dict[str, Any]) -> tuple[dict[str, dict[str, float]], dict[str, f
         names = list(features(configs[0]))
         sizes = np.array([list(features(config).values()) for config in configs], float)
         wanted = np.array([area_of_cells(core["cells"]).lut4 for core in cores], float)
+        like = LIKE.get(family)
+        if like:
+            # One feature: what the other family takes.
+            names, shares = list(coefficients[like]), np.array(list(coefficients[like].values()))
+            sizes = sizes @ shares[:, None]
         solution = least_squares(sizes, wanted)
-        coefficients[family] = dict(zip(names, solution.round(4).tolist(), strict=True))
+        weights = solution[0] * shares if like else solution
+        coefficients[family] = dict(zip(names, weights.round(4).tolist(), strict=True))
         margins[family] = 0.0
         print(f"{family}: lookup tables, error of the model, and with this core left out")
         for row, config in enumerate(configs):

@@ -8,7 +8,11 @@ from typing import Any, Literal
 
 from weft.hw.config import Config
 
-Family = Literal["ice40", "ecp5"]
+Family = Literal["ice40", "ecp5", "gowin"]
+
+#: Share of the frequency that nextpnr reports which a family's clock may have at the most.
+#: nextpnr does not know how long a Gowin multiplier takes: see docs/hardware.md.
+DERATING: dict[Family, float] = {"ice40": 1.0, "ecp5": 1.0, "gowin": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +28,7 @@ class Board:
     platform : callable
         Makes its amaranth-boards platform.
     family : str
-        ``"ice40"`` or ``"ecp5"``: which primitives and tools.
+        ``"ice40"``, ``"ecp5"`` or ``"gowin"``: which primitives and tools.
     device : str
         The FPGA.
     multipliers : int
@@ -131,8 +135,15 @@ class Board:
         return bool(self.spi_flash) and not self.keeps(config)
 
     @property
+    def derating(self) -> float:
+        """Share of the frequency after routing that is trusted, by `DERATING`."""
+        return DERATING[self.family]
+
+    @property
     def toolchain(self) -> tuple[str, str, str]:
         """Synthesis, place and route, packer: the names of their commands."""
         if self.family == "ice40":
             return ("yosys", "nextpnr-ice40", "icepack")
+        if self.family == "gowin":
+            return ("yosys", "nextpnr-himbaechel-gowin", "gowin_pack")
         return ("yosys", "nextpnr-ecp5", "ecppack")

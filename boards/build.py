@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from weft.boards.flash_image import flash_image
 from weft.boards.floorplan import constrain
 from weft.boards.memory_map import MAP, MemoryMap
 from weft.boards.target import Target
-from weft.boards.tools import ToolError, find_tool, run_tool, tool_version
+from weft.boards.tools import ToolError, find_tool, packer_version, run_tool, tool_version
 from weft.compiler.program import Program
 from weft.errors import InputError, RefusedError
 from weft.hw.config import Config
@@ -40,6 +41,12 @@ RESOURCES = {
     "TRELLIS_RAMW": "distributed RAMs",
     "DP16KD": "block RAMs",
     "MULT18X18D": "multipliers",
+    "LUT4": "LUTs",
+    "ALU": "adder cells",
+    "DFF": "flip-flops",
+    "BSRAM": "block RAMs",
+    "MULT9X9": "9 x 9 multipliers",
+    "MULT18X18": "18 x 18 multipliers",
 }
 
 #: A program for flash memory, beside its bitstream.
@@ -64,7 +71,7 @@ class BuildReport:
         Of the program in the bitstream, or for its boot loader; None where it has to be loaded
         over the link.
     fmax_mhz : float
-        Highest frequency after routing.
+        Highest frequency after routing; where the board has a `derating`, that share of it.
     target_mhz : float
         The core's clock, as the PLL makes it.
     baud : int
@@ -285,7 +292,7 @@ class Build:
         self.files: dict[str, str | bytes] = {
             name: content
             for name, content in plan.files.items()
-            if name.endswith((".il", ".pcf", ".lpf", ".ys"))
+            if name.endswith((".il", ".pcf", ".lpf", ".cst", ".ys"))
         }
         self.memories: dict[str, Memory] = {}
         if self.board.family in FAMILIES:
@@ -296,12 +303,33 @@ class Build:
             script = str(self.files["top.ys"])
             self.files["top.ys"] = script.replace("synth_ecp5", "synth_ecp5 -noabc9")
         self.commands = json.loads(plan.files["build_top.json"])["commands"]
+        if self.board.family == "gowin":
+            self._renew_gowin()
         for name, content in self.files.items():
             data = content.encode() if isinstance(content, str) else content
             (self.out / name).write_bytes(data)
         named = (part for name, content in sorted(self.files.items()) for part in (name, content))
         self.hardware = digest(self.board.device, *named)[:16]
         self.seconds["elaborate"] = round(time.monotonic() - start, 3)
+
+    def _renew_gowin(self) -> None:
+        """Amaranth's plan for Gowin, in the words of the nextpnr of today.
+
+        The plan calls nextpnr-gowin, which is no more; and it calls the netlist otherwise than
+        those of the other families.
+        """
+        script = str(self.files["top.ys"]).replace("top.syn.json", "top.json")
+        self.files["top.ys"] = script
+        retired = next(c for c in self.commands if c[0] == "nextpnr-gowin")
+        given = dict(pairwise(retired))
+        command = [
+            self.board.toolchain[1], "--log", given["--log"], "--device", given["--device"],
+            "--vopt", f"family={given['--family']}", "--vopt", f"cst={given['--cst']}",
+            # Nobody tells it what the PLL makes.
+            "--freq", f"{self.target.clock / 1e6 / self.board.derating:.3f}",
+            "--json", "top.json", "--write", given["--write"],
+        ]  # fmt: skip
+        self.commands[self.commands.index(retired)] = command
 
     def _command(self, tool: str, *more: str) -> list[str]:
         """Amaranth's own command for a tool, with more options."""
@@ -358,7 +386,9 @@ class Build:
             If the design is too large, or nextpnr fails.
         """
         tool = self.board.toolchain[1]
-        constraints = [c for name, c in self.files.items() if name.endswith((".pcf", ".lpf"))]
+        constraints = [
+            c for name, c in self.files.items() if name.endswith((".pcf", ".lpf", ".cst"))
+        ]
         options = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
         command = self._command(tool, *options, *self.board.place_options)
         netlist = (self.out / "top.json").read_bytes()
@@ -376,7 +406,9 @@ class Build:
     @property
     def routed(self) -> str:
         """Name of the file that place and route makes."""
-        return "top.asc" if self.board.family == "ice40" else "top.config"
+        return {"ice40": "top.asc", "ecp5": "top.config", "gowin": "top.pnr.json"}[
+            self.board.family
+        ]
 
     def _too_large(self, log: str) -> RefusedError | None:
         """Make the error for a design that does not fit, if that was the matter."""
@@ -403,12 +435,15 @@ class Build:
         return None
 
     def timing(self) -> tuple[float, bool]:
-        """Routed Fmax in MHz of the clock that is worst off; whether all meet their constraint."""
+        """Routed Fmax in MHz of the clock that is worst off; whether all meet their constraint.
+
+        Less what the board's `derating` takes.
+        """
         clocks = json.loads((self.out / "report.json").read_text())["fmax"].values()
         if not clocks:
             raise RefusedError(f"nextpnr reports no clock; see {self.out / 'top.tim'}")
         wanted = self.target.clock / 1e6
-        worst = min(float(clock["achieved"]) for clock in clocks)
+        worst = self.board.derating * min(float(clock["achieved"]) for clock in clocks)
         return worst, worst >= wanted
 
     def _report(self, seed: int, met: bool) -> BuildReport:
@@ -482,9 +517,9 @@ class Build:
         command = self._command(tool, *self.board.pack_options)
         name = f"top{self.board.bitstream}"
         routed = (self.out / self.routed).read_bytes()
-        # The packers come in nextpnr's package and have its version.
-        version = self._version(self.board.toolchain[1])
-        inputs: list[str | bytes] = [version, routed, *command[1:]]
+        # Packers come in nextpnr's package and have its version, or in one that it asks for.
+        versions = [self._version(self.board.toolchain[1]), packer_version(tool)]
+        inputs: list[str | bytes] = [*versions, routed, *command[1:]]
 
         def make() -> None:
             run_tool(command, directory=self.out, log=self.out / "pack.log")

@@ -11,7 +11,7 @@ from amaranth.lib import io, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import Out
 
-Pll = TypeVar("Pll", "Ice40Pll", "Ecp5Pll")
+Pll = TypeVar("Pll", "Ice40Pll", "Ecp5Pll", "GowinPll")
 
 #: The pin of the UP5K in its package of 48 that leads straight to the PLL.
 PLL_PAD = "35"
@@ -57,6 +57,54 @@ class Ecp5Pll:
     feedback_divider: int
     output_divider: int
     output: float
+
+
+@dataclass(frozen=True)
+class GowinPll:
+    """Settings of an rPLL whose feedback is its own output.
+
+    Parameters
+    ----------
+    device : str
+        As the primitive wants it: ``"GW1NR-9C"``.
+    source : float
+        Hz.
+    input_divider, feedback_divider, output_divider : int
+        ``output = source / input_divider * feedback_divider``; the oscillator runs
+        `output_divider` times faster.
+    output : float
+        Hz.
+    """
+
+    device: str
+    source: float
+    input_divider: int
+    feedback_divider: int
+    output_divider: int
+    output: float
+
+
+@dataclass(frozen=True)
+class GowinLimits:
+    """Frequencies in Hz that an rPLL keeps to, lowest and highest.
+
+    Parameters
+    ----------
+    compare, oscillator, output : tuple of float
+    """
+
+    compare: tuple[float, float]
+    oscillator: tuple[float, float]
+    output: tuple[float, float]
+
+
+#: By series and speed grade: Gowin's data sheets DS117 (GW1NR) and DS102 (GW2A), "PLL Switching
+#: Characteristics".
+GOWIN_LIMITS = {
+    "GW1NR-9C C6/I5": GowinLimits((3e6, 400e6), (400e6, 1200e6), (3.125e6, 600e6)),
+    "GW2A-18C C8/I7": GowinLimits((3e6, 500e6), (500e6, 1250e6), (3.90625e6, 625e6)),
+}
+_GOWIN_OUTPUT_DIVIDERS = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
 
 
 def _ice40_filter_range(compare: float) -> int:
@@ -116,14 +164,55 @@ def ecp5_pll(source: float, wanted: float) -> Ecp5Pll:
     return _close_enough(best, source, wanted)
 
 
+def gowin_pll(device: str, speed: str, source: float, wanted: float) -> GowinPll:
+    """Find settings for the highest frequency that is not above `wanted` Hz.
+
+    Parameters
+    ----------
+    device, speed : str
+        ``"GW1NR-9C"`` and ``"C6/I5"``, as Gowin writes them.
+    source, wanted : float
+        Hz.
+
+    Raises
+    ------
+    ValueError
+        If the PLL cannot come within a tenth of it, or nothing is known of the FPGA's.
+    """
+    limits = GOWIN_LIMITS.get(f"{device} {speed}")
+    if limits is None:
+        raise ValueError(f"the limits of the PLL of {device} {speed} are not known")
+    best = None
+    for input_divider in range(1, 65):
+        compare = source / input_divider
+        feedback = min(64, math.floor(wanted / compare + 1e-9))
+        output = compare * feedback
+        if not _within(compare, limits.compare) or not _within(output, limits.output):
+            continue
+        for divider in _GOWIN_OUTPUT_DIVIDERS:
+            if not _within(output * divider, limits.oscillator):
+                continue
+            # Of several ways to one frequency the first has the highest compared one.
+            if best is None or output > best.output:
+                best = GowinPll(device, source, input_divider, feedback, divider, output)
+    return _close_enough(best, source, wanted)
+
+
+def _within(value: float, limits: tuple[float, float]) -> bool:
+    return limits[0] <= value <= limits[1]
+
+
 def _close_enough(best: Pll | None, source: float, wanted: float) -> Pll:
     if best is None or best.output < 0.9 * wanted:
         raise ValueError(f"the PLL cannot make {wanted / 1e6:g} MHz from {source / 1e6:g} MHz")
     return best
 
 
-def make_pll(family: str, source: float, wanted: float) -> Ice40Pll | Ecp5Pll:
-    """Find a family's settings; see `ice40_pll` and `ecp5_pll`."""
+def make_pll(family: str, platform: Any, wanted: float) -> Ice40Pll | Ecp5Pll | GowinPll:
+    """Find a family's settings from a platform's clock; see `ice40_pll` and the others."""
+    source = platform.default_clk_frequency
+    if family == "gowin":
+        return gowin_pll(platform.family, platform.speed, source, wanted)
     return ice40_pll(source, wanted) if family == "ice40" else ecp5_pll(source, wanted)
 
 
@@ -131,11 +220,11 @@ class ClockGenerator(wiring.Component):
     """Drives the domain `sync`, which its parent defines, from the platform's default clock.
 
     Its reset lasts until the PLL has locked and `RESET_SECONDS` more. Its frequency
-    needs no constraint: nextpnr derives it from the PLL's settings.
+    needs no constraint: nextpnr derives it from the PLL's settings, or, on Gowin's FPGAs, is told.
 
     Parameters
     ----------
-    pll : Ice40Pll or Ecp5Pll
+    pll : Ice40Pll, Ecp5Pll or GowinPll
 
     Members
     -------
@@ -143,7 +232,7 @@ class ClockGenerator(wiring.Component):
         The clock itself.
     """
 
-    def __init__(self, pll: Ice40Pll | Ecp5Pll):
+    def __init__(self, pll: Ice40Pll | Ecp5Pll | GowinPll):
         self.pll = pll
         super().__init__({"clock": Out(1)})
 
@@ -155,6 +244,8 @@ class ClockGenerator(wiring.Component):
         if isinstance(self.pll, Ice40Pll):
             names = platform.lookup(platform.default_clk).ios[0].names
             self._ice40(m, pin, lock, pad=names == [PLL_PAD])
+        elif isinstance(self.pll, GowinPll):
+            self._gowin(m, pin, lock)
         else:
             self._ecp5(m, pin, lock)
 
@@ -220,5 +311,34 @@ class ClockGenerator(wiring.Component):
             i_CLKFB=self.clock,
             i_ENCLKOP=Const(1),
             o_CLKOP=self.clock,
+            o_LOCK=lock,
+        )
+
+    def _gowin(self, m: Module, pin: Any, lock: Signal) -> None:
+        assert isinstance(self.pll, GowinPll)
+        m.submodules.buffer = buffer = io.Buffer("i", pin)
+        m.submodules.pll = Instance(
+            "rPLL",
+            p_DEVICE=self.pll.device,
+            p_FCLKIN=f"{self.pll.source / 1e6:g}",
+            p_IDIV_SEL=self.pll.input_divider - 1,
+            p_FBDIV_SEL=self.pll.feedback_divider - 1,
+            p_ODIV_SEL=self.pll.output_divider,
+            p_CLKFB_SEL="internal",
+            p_CLKOUT_BYPASS="false",
+            p_DYN_IDIV_SEL="false",
+            p_DYN_FBDIV_SEL="false",
+            p_DYN_ODIV_SEL="false",
+            i_CLKIN=buffer.i,
+            i_CLKFB=Const(0),
+            i_RESET=Const(0),
+            i_RESET_P=Const(0),
+            i_FBDSEL=Const(0, 6),
+            i_IDSEL=Const(0, 6),
+            i_ODSEL=Const(0, 6),
+            i_PSDA=Const(0, 4),
+            i_DUTYDA=Const(0, 4),
+            i_FDLY=Const(0, 4),
+            o_CLKOUT=self.clock,
             o_LOCK=lock,
         )

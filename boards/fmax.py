@@ -41,10 +41,13 @@ class Fmax:
 
 
 def silicon(board: Board) -> str:
-    """What of a board's FPGA decides its speed: ``"iCE40UP"``, ``"LFE5U-6"``."""
+    """What of a board's FPGA decides its speed: ``"LFE5U-6"``, ``"GW2A-18 C8/I7"``."""
     lattice = re.fullmatch(r"(LFE5UM?5?G?)-\d+F-(\d).*", board.device)
     if lattice:
         return f"{lattice[1]}-{lattice[2]}"
+    gowin = re.fullmatch(r"(GW\w+)-[A-Z]*(\d+)[A-Z].*?(C\d/I\d)", board.device)
+    if gowin:
+        return f"{gowin[1]}-{gowin[2]} {gowin[3]}"
     ice = re.match(r"iCE40[A-Z]+", board.device)
     return ice[0] if ice else board.device
 

@@ -8,6 +8,8 @@ from weft.boards.catalog import (
     icebreaker,
     orangecrab_25f,
     orangecrab_85f,
+    tang_nano_9k,
+    tang_primer_20k,
     ulx3s_12f,
     ulx3s_25f,
     ulx3s_45f,
@@ -26,6 +28,8 @@ _FILES = (
     orangecrab_25f,
     orangecrab_85f,
     ecpix5_85f,
+    tang_nano_9k,
+    tang_primer_20k,
 )
 #: Every board, in the order lists show them.
 BOARDS: dict[str, Board] = {file.BOARD.name: file.BOARD for file in _FILES}

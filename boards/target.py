@@ -157,8 +157,7 @@ class Target(Elaboratable):
         core: Any = None,
     ):
         self.board = board
-        source = board.platform().default_clk_frequency
-        self.pll = make_pll(board.family, source, board.target_mhz * 1e6)
+        self.pll = make_pll(board.family, board.platform(), board.target_mhz * 1e6)
         self.clock = self.pll.output
         self.system = System(
             config,

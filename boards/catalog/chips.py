@@ -23,6 +23,7 @@ class Chip(TypedDict):
     block_rams: int
     config: Config
     large: NotRequired[Config]
+    synth_options: NotRequired[str]
     place_options: NotRequired[tuple[str, ...]]
     floorplan: NotRequired[Callable[[Config], dict[str, str]]]
 
@@ -136,4 +137,61 @@ ECP5_85F = Chip(
     # no way.
     place_options=("--placer", "static", "--router", "router2"),
     floorplan=floorplan,
+)
+
+GW1NR_9 = Chip(
+    family="gowin",
+    multipliers=40,
+    ram_bytes=26 * 2048,
+    luts=8_640,
+    block_rams=26,
+    config=Config(
+        rows=8,
+        columns=4,
+        lanes=4,
+        accumulator_bits=27,
+        activation_depth=2048,
+        weight_depth=512,
+        parameter_depth=256,
+        program_depth=512,
+        tables=2,
+    ),
+    # Half the multipliers, all memory: part of the weights stays in the program memory, copied as
+    # it is needed. MLPerf Tiny's kws, with power-of-two scales, has room.
+    large=Config(
+        rows=4,
+        columns=4,
+        lanes=2,
+        activation_depth=4096,
+        weight_depth=1024,
+        parameter_depth=512,
+        program_depth=2304,
+        tables=0,
+        window=1,
+        interleave=3,
+        copies=1,
+    ),
+)
+
+GW2A_18 = Chip(
+    family="gowin",
+    multipliers=96,
+    ram_bytes=46 * 2048,
+    luts=20_736,
+    block_rams=46,
+    config=Config(
+        rows=8,
+        columns=4,
+        lanes=4,
+        activation_depth=2048,
+        weight_depth=1024,
+        parameter_depth=512,
+        program_depth=1024,
+        tables=1,
+        window=1,
+        interleave=3,
+        multiplier_bits=31,
+        elementwise=1,
+    ),
+    synth_options="-family gw2a",
 )

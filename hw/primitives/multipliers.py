@@ -11,7 +11,8 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.primitives import booth, ecp5, ice40
+from weft.hw.primitives import booth, ecp5, gowin, ice40
+from weft.hw.primitives.device import device
 
 
 class Multipliers(wiring.Component):
@@ -40,13 +41,15 @@ class Multipliers(wiring.Component):
         super().__init__({"a": In(8 * count), "b": In(8 * count), "products": Out(16 * count)})
 
     def elaborate(self, platform):
-        device = getattr(platform, "device", "")
+        name = device(platform)
         m = Module()
         blocks = self.count - self.tables
-        if device.startswith("iCE40UP"):
+        if name.startswith("iCE40UP"):
             ice40.multipliers(m, self, blocks)
-        elif device.startswith("LFE5"):
+        elif name.startswith("LFE5"):
             ecp5.multipliers(m, self, blocks)
+        elif name.startswith("GW"):
+            gowin.multipliers(m, self, blocks)
         else:
             self._plain(m)
             return m

@@ -6,7 +6,8 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.primitives import ecp5
+from weft.hw.primitives import ecp5, gowin
+from weft.hw.primitives.device import device
 
 #: Bits of each operand that an FPGA's multiplier block takes.
 OPERAND = 18
@@ -41,8 +42,12 @@ class Product(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        if getattr(platform, "device", "").startswith("LFE5"):
+        if device(platform).startswith("LFE5"):
             m.d.comb += self.product.eq(ecp5.multiply(m, self.a, self.b, name="product"))
+            return m
+        if device(platform).startswith("GW"):
+            product = gowin.multiply(m, self.a, self.b, width=gowin.WIDE, name="product")
+            m.d.comb += self.product.eq(product)
             return m
         # No reset: with one, synthesis could not take the registers into a multiplier block.
         a = Signal.like(self.a, name="a_register", reset_less=True)

@@ -79,9 +79,7 @@ class SimulatedTransport(Transport):
 def core_and_link(core, config, *, program_digest=None, timeout=250, streams=False):
     m = Module()
     m.submodules.core = core
-    m.submodules.link = link = Link(
-        config_digest=config.digest, timeout=timeout, streams=streams
-    )
+    m.submodules.link = link = Link(config_digest=config.digest, timeout=timeout, streams=streams)
     m.submodules.record = record = ProgramRecord(program_digest)
     wiring.connect(m, record.recall, link.recall)
     wiring.connect(m, link.load, core.load)

@@ -8,7 +8,7 @@ import pytest
 import standin
 
 from weft.boards.build import Build, build
-from weft.boards.clock import ecp5_pll, ice40_pll
+from weft.boards.clock import ecp5_pll, gowin_pll, ice40_pll
 from weft.boards.registry import BOARDS, find_board
 from weft.boards.target import Target
 from weft.boards.tools import ToolError, find_tool, run_tool
@@ -47,6 +47,25 @@ def test_ecp5_pll_stays_within_its_limits(wanted):
     assert pll.output == pytest.approx(25e6 / pll.input_divider * pll.feedback_divider)
     assert 400e6 <= pll.output * pll.output_divider <= 800e6
     assert 0.97 * wanted <= pll.output <= wanted
+
+
+@pytest.mark.parametrize("wanted", [27e6, 33e6, 54e6, 81e6, 100e6, 133e6])
+@pytest.mark.parametrize(
+    ("device", "speed", "oscillator"),
+    [("GW1NR-9C", "C6/I5", (400e6, 1200e6)), ("GW2A-18C", "C8/I7", (500e6, 1250e6))],
+)
+def test_gowin_s_pll_stays_within_its_limits(device, speed, oscillator, wanted):
+    pll = gowin_pll(device, speed, 27e6, wanted)
+    assert pll.output == pytest.approx(27e6 / pll.input_divider * pll.feedback_divider)
+    assert pll.output_divider in (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
+    assert oscillator[0] <= pll.output * pll.output_divider <= oscillator[1]
+    assert 27e6 / pll.input_divider >= 3e6
+    assert 0.97 * wanted <= pll.output <= wanted
+
+
+def test_an_unknown_pll_is_refused():
+    with pytest.raises(ValueError, match=r"^the limits of the PLL of GW1N-1 C6/I5 are not known$"):
+        gowin_pll("GW1N-1", "C6/I5", 27e6, 54e6)
 
 
 def test_a_pll_refuses_the_impossible():
@@ -163,6 +182,35 @@ def test_a_missed_clock_is_refused(tmp_path, standin):
     report = json.loads((tmp_path / "build.json").read_text())
     assert not report["timing_met"]
     assert "bitstream" not in report["files"]
+
+
+def test_gowin_s_plan_is_in_the_words_of_today(tmp_path, standin):
+    """Amaranth's calls a nextpnr that is no more."""
+    board = BOARDS["tang-nano-9k"]
+    config = dataclasses.replace(standin.CONFIG, activation_depth=4)
+    job = Build(config, board, tmp_path, core=standin.Standin(config))
+    job.elaborate()
+    assert " -top top -json top.json" in job.files["top.ys"]
+    assert 'IO_LOC "clk27_0__io" 52;' in job.files["top.cst"]
+    _, place, pack = (job._command(tool)[1:] for tool in board.toolchain)
+    assert place == [
+        "--log", "top.tim", "--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C",
+        "--vopt", "cst=top.cst", "--freq", "108.000", "--json", "top.json",
+        "--write", "top.pnr.json",
+    ]  # fmt: skip
+    assert pack == [
+        "-d", "GW1N-9C", "-o", "top.fs", "--sspi_as_gpio", "--mspi_as_gpio", "top.pnr.json",
+    ]  # fmt: skip
+
+
+def test_half_of_gowin_s_frequency_is_trusted(tmp_path):
+    board = BOARDS["tang-nano-9k"]
+    job = Build(board.config, board, tmp_path)
+    job.target = Target(board, board.config)
+    for achieved, expected in ((110.0, (55.0, True)), (106.0, (53.0, False))):
+        report = {"fmax": {"clk": {"achieved": achieved, "constraint": 108.0}}}
+        (tmp_path / "report.json").write_text(json.dumps(report))
+        assert job.timing() == expected
 
 
 def test_large_memories_are_loaded_after_reset(tmp_path):

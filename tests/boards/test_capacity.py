@@ -11,8 +11,9 @@ from weft.hw.config import Config
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_board_s_own_configuration_has_room(name):
-    assert misfits(BOARDS[name].config, BOARDS[name]) == []
+def test_a_board_s_own_configurations_have_room(name):
+    for config in BOARDS[name].configs:
+        assert misfits(config, BOARDS[name]) == []
 
 
 def test_all_that_is_too_much_is_named():
@@ -39,5 +40,5 @@ def test_an_estimate_s_error_is_the_core_s_favour():
 
 
 def test_blocks():
-    blocks = {name: board.multiplier_blocks for name, board in BOARDS.items()}
-    assert [blocks[name] for name in ("icebreaker", "ulx3s-25f", "ulx3s-85f")] == [8, 28, 156]
+    names = ("icebreaker", "ulx3s-25f", "ulx3s-85f", "tang-nano-9k", "tang-primer-20k")
+    assert [BOARDS[name].multiplier_blocks for name in names] == [8, 28, 156, 40, 96]

@@ -62,6 +62,8 @@ def failure(capsys, *arguments):
         ("ulx3s-85f", True, "openFPGALoader -b ulx3s top"),
         ("orangecrab-25f", False, "dfu-util -d 1209:5af0 -a 0 -D top"),
         ("ecpix5-85f", False, "openFPGALoader -b ecpix5 -f top"),
+        ("tang-nano-9k", False, "openFPGALoader -b tangnano9k -f top"),
+        ("tang-primer-20k", True, "openFPGALoader -b tangprimer20k top"),
     ],
 )
 def test_commands(board, sram, command):

@@ -20,6 +20,8 @@ ICE, ECP = BOARDS["icebreaker"], BOARDS["ulx3s-85f"]
         ("iCE40UP5K-SG48", "iCE40UP"),
         ("iCE40HX8K-CT256", "iCE40HX"),
         ("GW1NR-9", "GW1NR-9"),
+        ("GW1NR-LV9QN88PC6/I5", "GW1NR-9 C6/I5"),
+        ("GW2A-LV18PG256C8/I7", "GW2A-18 C8/I7"),
     ],
 )
 def test_silicon(device, kind):

