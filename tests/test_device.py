@@ -304,9 +304,9 @@ def test_the_speed_of_the_line(tmp_path, capsys):
     (tmp_path / "build.json").write_text(json.dumps(built | {"config_digest": "another"}))
     (tmp_path / "summary.json").write_text(json.dumps({"board": "icebreaker"}))
     assert board_baud(program, tmp_path) == BOARDS["icebreaker"].baud
-    assert main(["build", str(tmp_path), "--baud", "2000000"]) == 2
+    assert main(["build", str(tmp_path), "--baud", "2500000"]) == 2
     assert capsys.readouterr().err == (
-        "error: iCEBreaker: a clock of 2.7e+07 Hz cannot make 2e+06 baud within 2%; give a whole "
+        "error: iCEBreaker: a clock of 3.6e+07 Hz cannot make 2.5e+06 baud within 2%; give a whole "
         "fraction of its clock, up to 3000000\n"
     )
 

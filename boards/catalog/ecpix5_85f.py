@@ -12,6 +12,7 @@ BOARD = Board(
     device="LFE5UM5G-85F-8BG554",
     **ECP5_85F,
     target_mhz=60,
+    baud=3_000_000,
     leds=("g", "b"),
     bitstream=".bit",
     flash_tool="openFPGALoader",

@@ -12,6 +12,7 @@ BOARD = Board(
     device="iCE40UP5K-SG48",
     **UP5K,
     target_mhz=36,
+    baud=3_000_000,
     leds=(0, 1),
     bitstream=".bin",
     flash_tool="iceprog",

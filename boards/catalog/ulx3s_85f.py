@@ -12,6 +12,7 @@ BOARD = Board(
     device="LFE5U-85F-6BG381",
     **ECP5_85F,
     target_mhz=60,
+    baud=3_000_000,
     leds=(0, 1),
     bitstream=".bit",
     flash_tool="openFPGALoader",

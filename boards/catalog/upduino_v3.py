@@ -29,6 +29,7 @@ BOARD = Board(
     device="iCE40UP5K-SG48",
     **UP5K,
     target_mhz=36,
+    baud=3_000_000,
     leds=("g", "b"),
     unused=("flash_select",),
     bitstream=".bin",
