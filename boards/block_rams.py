@@ -32,8 +32,10 @@ class Block:
 
     Parameters
     ----------
+    cell : str
+        The block's name in the netlist.
     memory : str
-        Its name in the flat netlist.
+        The memory's.
     rows : int
         In the block. Of a deeper memory it has as many as there are side by side.
     first_bit, bits : int
@@ -42,6 +44,7 @@ class Block:
         As the routed design calls it.
     """
 
+    cell: str
     memory: str
     rows: int
     first_bit: int
@@ -94,7 +97,7 @@ def blocks_of(memories: Mapping[str, Memory], family: Family, netlist: bytes) ->
         Yosys's, as JSON.
     """
     if family == "ecp5":
-        return [Block(name, ECP5_DEPTH, 0, ECP5_WIDTH) for name in memories]
+        return [Block(name, name, ECP5_DEPTH, 0, ECP5_WIDTH) for name in memories]
     blocks = []
     for cell, found in json.loads(netlist)["modules"]["top"]["cells"].items():
         if found["type"] != "SB_RAM40_4K":
@@ -104,7 +107,7 @@ def blocks_of(memories: Mapping[str, Memory], family: Family, netlist: bytes) ->
         if name not in memories or numbers[0] != "0" or not numbers[1].isdecimal():
             raise RefusedError(f"the netlist has a block RAM {cell} that is no memory's")
         bits = 16 >> int(found["parameters"]["READ_MODE"], 2)
-        blocks.append(Block(name, _ICE40_BITS // bits, bits * int(numbers[1]), bits))
+        blocks.append(Block(cell, name, _ICE40_BITS // bits, bits * int(numbers[1]), bits))
     return blocks
 
 
