@@ -29,7 +29,7 @@ BOARD = Board(
         multiplier_bits=31,
         elementwise=1,
     ),
-    target_mhz=54,
+    target_mhz=36,
     leds=(0, 1),
     bitstream=".fs",
     flash_tool="openFPGALoader",
