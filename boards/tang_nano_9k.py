@@ -41,7 +41,7 @@ BOARD = Board(
         interleave=3,
         copies=1,
     ),
-    target_mhz=36,
+    target_mhz=54,
     leds=(0, 1),
     bitstream=".fs",
     flash_tool="openFPGALoader",

@@ -226,7 +226,7 @@ def test_gowin_s_plan_is_in_the_words_of_today(tmp_path, standin):
     _, place, pack = (job._command(tool)[1:] for tool in board.toolchain)
     assert place == [
         "--log", "top.tim", "--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C",
-        "--vopt", "cst=top.cst", "--freq", "72.000", "--json", "top.json",
+        "--vopt", "cst=top.cst", "--freq", "108.000", "--json", "top.json",
         "--write", "top.pnr.json",
     ]  # fmt: skip
     assert pack == [
@@ -238,7 +238,7 @@ def test_half_of_gowin_s_frequency_is_trusted(tmp_path):
     board = BOARDS["tang-nano-9k"]
     job = Build(board.config, board, tmp_path)
     job.target = Target(board, board.config)
-    for achieved, expected in ((74.0, (37.0, True)), (71.0, (35.5, False))):
+    for achieved, expected in ((110.0, (55.0, True)), (106.0, (53.0, False))):
         report = {"fmax": {"clk": {"achieved": achieved, "constraint": 108.0}}}
         (tmp_path / "report.json").write_text(json.dumps(report))
         assert job.timing() == expected
