@@ -45,7 +45,29 @@ COEFFICIENTS: dict[str, dict[str, float]] = {
         "copies": 0.0,
         "single_port": 0.0,
     },
+    "gowin": {
+        "core": 0.0,
+        "sequencer": 42.3957,
+        "words": 3.7298,
+        "banks": 4.1324,
+        "parts": 0.643,
+        "array": 0.8741,
+        "table_multipliers": 150.9127,
+        "window": 1.0343,
+        "accumulators": 3.4437,
+        "shifts": 6.0361,
+        "multipliers": 9.3871,
+        "multiplier_bits": 0.971,
+        "products": 103.0549,
+        "elementwise": 160.0173,
+        "elementwise_bits": 7.8269,
+        "elementwise_lanes": 10.4477,
+        "tables": 4.3551,
+        "interleave": 0.0,
+        "copies": 0.0,
+        "single_port": 0.0,
+    },
 }
 
 #: Largest error, as a share, on a configuration that the fit has not seen.
-MARGIN: dict[str, float] = {"ecp5": 0.07, "ice40": 0.11}
+MARGIN: dict[str, float] = {"ecp5": 0.07, "ice40": 0.11, "gowin": 0.07}

@@ -85,7 +85,7 @@ class Bitstream:
             address = 16 * word + place - (place >= 8) - (place >= 17)
             line = quarters[address & 0x30] + (address >> 6 & 0x3F)
             at = self.places[4 * place + (address >> 12)][0] - 1
-            flat |= held[line][at] << bit
+            flat |= int(held[line][at]) << bit
         return [flat >> width * number & (1 << width) - 1 for number in range(18432 // width)]
 
 
