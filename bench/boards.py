@@ -199,6 +199,7 @@ def measure(
     *,
     seeds: tuple[int, ...],
     simulated: bool,
+    made: bool = True,
 ) -> Iterator[str]:
     """Fill `record` step by step; yields what was done after each."""
     record.update(
@@ -215,18 +216,18 @@ def measure(
             for config in board.configs
         },
     )
-    for model, made, seconds in programs(found, board):
-        if isinstance(made, Program):
-            row = {**count(made, board), "compile_seconds": seconds}
+    for model, program, seconds in programs(found, board):
+        if isinstance(program, Program):
+            row = {**count(program, board), "compile_seconds": seconds}
             if simulated:
-                taken, row["simulate_seconds"] = timed(lambda made=made: simulate(made))
+                taken, row["simulate_seconds"] = timed(lambda program=program: simulate(program))
                 if taken != row["cycles"]:
                     raise RefusedError(f"the Verilog of {name} takes {taken:,} cycles for {model}")
         else:
-            row = {"reasons": made}
+            row = {"reasons": program}
         record["models"][model] = row
         yield model
-    for config in board.configs:
+    for config in board.configs if made else ():
         which = str(board.name_of(config))
         hardware = Hardware(board, config, f"{name}-{which}")
         part = record["configs"][which]
@@ -279,6 +280,7 @@ def numbers(_context: Any, _parameter: Any, text: str) -> tuple[int, ...]:
 @click.option("--board", "names", multiple=True, help="Only this board; may be given again.")
 @click.option("--seeds", default="1,2,3", callback=numbers, help="Placements, as 1,2,3.")
 @click.option("--no-route", is_flag=True, help="Cycles and synthesis only.")
+@click.option("--no-hardware", is_flag=True, help="Cycles only.")
 @click.option("--no-simulation", is_flag=True, help="Leave Verilator out.")
 @click.option("--config", "override", help='Instead of the board\'s: {"rows": 4, ...} as JSON.')
 @click.option("--models", type=click.Path(path_type=Path), default=FOLDER, help="Their folder.")
@@ -287,6 +289,7 @@ def main(  # noqa: PLR0917  # click gives them by name
     names: tuple[str, ...],
     seeds: tuple[int, ...],
     no_route: bool,
+    no_hardware: bool,
     no_simulation: bool,
     override: str | None,
     models: Path,
@@ -310,12 +313,12 @@ def main(  # noqa: PLR0917  # click gives them by name
     try:
         chosen = [find_board(name) for name in names] or list(BOARDS.values())
         for board in chosen:
-            made, name = overridden(board, override)
+            chosen_board, name = overridden(board, override)
             before = whole["boards"].get(name, {})
             record = whole["boards"][name] = {}
             steps = measure(
-                record, made, name, found,
-                seeds=() if no_route else seeds, simulated=not no_simulation,
+                record, chosen_board, name, found, seeds=() if no_route else seeds,
+                simulated=not no_simulation, made=not no_hardware,
             )  # fmt: skip
             for done in steps:
                 click.echo(f"{name}: {done}", err=True)
@@ -336,6 +339,11 @@ def keep_routes(record: dict[str, Any], before: dict[str, Any]) -> None:
     """Seeds that were not asked for this time stay, if the netlist is as it was."""
     for which, part in record["configs"].items():
         old = before.get("configs", {}).get(which, {})
+        if "synthesis" not in part:
+            # Nothing was made this time: what is known of the same configuration stays.
+            if old.get("config_digest") == part["config_digest"]:
+                record["configs"][which] = old
+            continue
         same = old.get("synthesis", {}).get("cells") == part["synthesis"]["cells"]
         if same and old["tools"] == part["tools"]:
             routes = {**old.get("route", {}), **part.get("route", {})}
