@@ -98,8 +98,9 @@ class GowinLimits:
     output: tuple[float, float]
 
 
-#: By series and speed grade. The numbers are those that other open projects (Project Apicula, LiteX)
-#: quote from Gowin's data sheets DS117 (GW1NR) and DS102 (GW2A), "PLL Switching Characteristics".
+#: By series and speed grade. The numbers are those that other open projects, Project Apicula and
+#: LiteX, quote from "PLL Switching Characteristics" in Gowin's data sheets DS117 (GW1NR) and DS102
+#: (GW2A).
 GOWIN_LIMITS = {
     "GW1NR-9C C6/I5": GowinLimits((3e6, 400e6), (400e6, 1200e6), (3.125e6, 600e6)),
     "GW2A-18C C8/I7": GowinLimits((3e6, 500e6), (500e6, 1250e6), (3.90625e6, 625e6)),

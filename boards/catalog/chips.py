@@ -85,6 +85,7 @@ ECP5_25F = Chip(
         elementwise=1,
         # 64 of the array, 12 of the requantizer, 4 of the elementwise units: 52 too many.
         table_multipliers=52,
+        stream=1,
     ),
 )
 
@@ -108,6 +109,7 @@ ECP5_45F = Chip(
         elementwise=1,
         # As above, and 8 too many.
         table_multipliers=8,
+        stream=1,
     ),
 )
 
@@ -131,6 +133,7 @@ ECP5_85F = Chip(
         elementwise=1,
         # 128 of the array, 24 of the requantizer, 8 of the elementwise units: 4 too many.
         table_multipliers=4,
+        stream=1,
         copies=1,
     ),
     # Nearly all multipliers and block RAMs are taken: the other placer and router of nextpnr find
