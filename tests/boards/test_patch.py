@@ -289,10 +289,15 @@ def contents_of(netlist, family):
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-85f"])
-@pytest.mark.parametrize("cores", [(None, None), (Banked(1), Banked(2))], ids=["core", "banks"])
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f"])
+@pytest.mark.parametrize(
+    "cores",
+    [
+        pytest.param((None, None), id="core", marks=pytest.mark.slow),
+        pytest.param((Banked(1), Banked(2)), id="banks", marks=pytest.mark.long),
+    ],
+)
 def test_contents_put_in_last(standin, tmp_path, monkeypatch, name, cores):
     """What is put in last, and what is patched, is what the tools themselves make of contents."""
     monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "cache"))
