@@ -341,11 +341,12 @@ class _Plan:
         if self.no_copies is None:
             return ""
         words = self.no_copies.program_words
+        least = "at least " if self.no_copies.at_least else ""
         if words is None:
             return "; copying them in turns does not help, as too many are needed at once"
         return (
-            f"; copied in turns from the program memory they need {4 * words:,} bytes of that, "
-            f"and it has {4 * self.given.program_depth:,}"
+            f"; copied in turns from the program memory they need {least}{4 * words:,} bytes of "
+            f"that, and it has {4 * self.given.program_depth:,}"
         )
 
     def _missing_parts(self) -> Iterator[Problem]:

@@ -60,9 +60,12 @@ class NoPlan:
     program_words : int or None
         32-bit words that the program memory would have to have; None where no program memory
         is large enough, because too many weights are needed at once.
+    at_least : bool
+        It would have to have more, which was not worked out.
     """
 
     program_words: int | None
+    at_least: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,11 @@ def plan_copies(instructions: Sequence[Instruction], config: Config) -> CopyPlan
         With `copies`.
     """
     planner = _Planner(instructions, config)
+    # Every plan has all instructions, and copies what the weight memory has no room for.
+    bound = len(instructions) * instruction_words(config)
+    bound += (planner.own - planner.room) * config.tile_words
+    if bound > config.program_depth:
+        return NoPlan(bound, at_least=True)
     found = sorted(planner.candidates(), key=lambda candidate: candidate[0])
     plans, least = [], None
     for _, loads, regions, rows in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from weft.boards.board import Board
 from weft.boards.registry import BOARDS, find_board
 from weft.commands.summary import show_summary, summarize
-from weft.compiler.compile import compile_network, fit, problems_of
+from weft.compiler.compile import compile_network, fit, problems_of, with_parts
 from weft.compiler.network import Network
 from weft.compiler.program import Program
 from weft.console import say, step
@@ -128,7 +128,7 @@ def compile_for_board(network: Network, board: Board) -> Program:
     except UnsupportedError as error:
         if problems_of(network):
             raise
-        others = fitting(try_boards(network, BOARDS.values()))
+        others = fitting(network, BOARDS.values())
         raise UnsupportedError(network.name, with_remedies(error.problems, others)) from None
 
 
@@ -169,9 +169,27 @@ def try_boards(network: Network, boards: Iterable[Board]) -> dict[str, Program |
     return result
 
 
-def fitting(tried: Mapping[str, Program | UnsupportedError]) -> list[str]:
-    """The boards on which a network fits, of those that were tried."""
-    return [name for name, outcome in tried.items() if isinstance(outcome, Program)]
+def fitting(network: Network, boards: Iterable[Board]) -> list[str]:
+    """Names of the boards on which a network fits."""
+    found: dict[tuple[Config, ...], bool] = {}
+    names = []
+    for board in boards:
+        if board.configs not in found:
+            found[board.configs] = any(_fits(network, config) for config in board.configs)
+        if found[board.configs]:
+            names.append(board.name)
+    return names
+
+
+def _fits(network: Network, config: Config) -> bool:
+    # Quick to see, where all that is in the way would take long to work out.
+    if with_parts(network, config) != config:
+        return False
+    try:
+        compile_network(network, config)
+    except UnsupportedError:
+        return False
+    return True
 
 
 def _remedy(problem: Problem, others: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -193,22 +193,23 @@ def estimate(
 def _with_own(network: Network, chosen: Sequence[str]) -> list[Estimate]:
     """On what each board's own configurations make of it, or an array with all that is missing."""
     tried = try_boards(network, [BOARDS[name] for name in chosen])
-    if any(isinstance(outcome, UnsupportedError) for outcome in tried.values()):
+    fits = {name for name, outcome in tried.items() if isinstance(outcome, Program)}
+    if len(fits) < len(tried):
         problems = problems_of(network)
         if problems:
             raise UnsupportedError(network.name, problems)
         # Where it fits is what the remedies say.
-        tried |= try_boards(network, [BOARDS[name] for name in BOARDS if name not in tried])
-    return [_of_outcome(network, name, tried) for name in chosen]
+        fits |= set(fitting(network, [BOARDS[name] for name in BOARDS if name not in tried]))
+    others = [name for name in BOARDS if name in fits]
+    return [_of_outcome(network, BOARDS[name], outcome, others) for name, outcome in tried.items()]
 
 
 def _of_outcome(
-    network: Network, name: str, tried: Mapping[str, Program | UnsupportedError]
+    network: Network, board: Board, outcome: Program | UnsupportedError, others: list[str]
 ) -> Estimate:
-    board, outcome = BOARDS[name], tried[name]
     if isinstance(outcome, Program):
         return _estimate(network, board, outcome, ())
-    reasons = with_remedies(outcome.problems, fitting(tried))
+    reasons = with_remedies(outcome.problems, others)
     try:
         program = compile_for_array(network, board.config)
     except UnsupportedError as error:
