@@ -89,9 +89,14 @@ class Bitstream:
         return [flat >> width * number & (1 << width) - 1 for number in range(18432 // width)]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", DEVICES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("tang-nano-9k", marks=pytest.mark.slow),
+        pytest.param("tang-primer-20k", marks=pytest.mark.long),
+    ],
+)
 def test_what_is_in_a_bitstream(name, tmp_path):
     board, made = BOARDS[name], program()
     report = build(made, board, tmp_path, require_timing=False, seeds=[1])
