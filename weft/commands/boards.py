@@ -45,17 +45,17 @@ class Listed:
             (
                 board.name, board.device, board.multipliers,
                 board.ram_bytes // 1024, _arrays(board), board.target_mhz,
-                "not recorded" if build is None else f"{build.fmax_mhz:.1f} MHz",
+                None if build is None else round(build.fmax_mhz, 1),
             )
             for board, build in self.boards
         ]  # fmt: skip
-        table(["board", "FPGA", "mult.", "KiB", "array", "MHz", "routed"], rows)
+        table(["board", "FPGA", "mult.", "KiB", "array", "runs", "routed"], rows)
         placers = ", ".join(dict.fromkeys(board.toolchain[1] for board, _ in self.boards))
         say(
             wrap(
-                "mult.: INT8 multipliers in DSP blocks; MHz: the core's clock; routed: the "
-                "fastest that place and route has made of the board's configuration "
-                f"(bench/boards.py). Toolchain: yosys with {placers}."
+                "mult.: INT8 multipliers in DSP blocks; runs: the core's clock in MHz; routed: the "
+                "fastest that place and route has made of the board's configuration, in MHz, where "
+                f"there is a record of it (bench/boards.py). Toolchain: yosys with {placers}."
             )
         )
 
