@@ -57,32 +57,35 @@ def allocate(
         times[name].append(span)
     least = _most_alive(sizes, times)
     rng = np.random.default_rng(0)
-    best, words = _place(order, sizes, times)
+    neighbours = {
+        name: [other for other in spans if _meet(times[name], times[other])] for name in spans
+    }
+    best, words = _place(order, sizes, neighbours)
     for _ in range(TRIES):
         if words == least:
             break
         trial = list(order)
         first, second = rng.integers(0, len(trial), 2)
         trial.insert(first, trial.pop(second))
-        bases, size = _place(trial, sizes, times)
+        bases, size = _place(trial, sizes, neighbours)
         if size <= words:
             best, words, order = bases, size, trial
     return {name: Placement(best[name], *tensors[name].shape, blocks[name]) for name in spans}
 
 
 def _place(
-    order: Sequence[str], sizes: Mapping[str, int], times: Mapping[str, Sequence[Span]]
+    order: Sequence[str], sizes: Mapping[str, int], neighbours: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, int], int]:
     """First word of every tensor, each at the lowest free address, and words in all."""
     bases: dict[str, int] = {}
     for name in order:
-        neighbours = sorted(
+        taken = sorted(
             (bases[other], bases[other] + sizes[other])
-            for other in bases
-            if _meet(times[name], times[other])
+            for other in neighbours[name]
+            if other in bases
         )
         base = 0
-        for low, high in neighbours:
+        for low, high in taken:
             if base + sizes[name] <= low:
                 break
             base = max(base, high)

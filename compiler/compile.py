@@ -59,14 +59,27 @@ def compile_network(network: Network, config: Config) -> Program:
     A configuration with a narrower multiplier than the network's computes the network that
     `narrow_multipliers` makes of it; that one is the program's.
     """
-    network = narrow_multipliers(network, config.multiplier_bits or MULTIPLIER_BITS)
-    plan = _Plan(network, config)
+    plan = _narrowed(network, config)
+    network = plan.network
     problems = plan.problems + plan.misfits()
     if problems:
         raise UnsupportedError(network.name, problems)
     program = Program(config, network, images(plan.schedule), plan.placements, layers(plan))
     verify(program)
     return program
+
+
+def fits(network: Network, config: Config) -> bool:
+    """Whether `compile_network` would make a program, which takes longer."""
+    # The parts are quick to see, where all that is in the way would take long to work out.
+    if with_parts(network, config) != config:
+        return False
+    plan = _narrowed(network, config)
+    return not (plan.problems or plan.misfits())
+
+
+def _narrowed(network: Network, config: Config) -> _Plan:
+    return _Plan(narrow_multipliers(network, config.multiplier_bits or MULTIPLIER_BITS), config)
 
 
 def problems_of(network: Network) -> list[Problem]:

@@ -12,7 +12,7 @@ from typing import Any
 from weft.boards.board import Board
 from weft.boards.registry import BOARDS, find_board
 from weft.commands.summary import show_summary, summarize
-from weft.compiler.compile import compile_network, fit, problems_of, with_parts
+from weft.compiler.compile import compile_network, fit, fits, problems_of
 from weft.compiler.network import Network
 from weft.compiler.program import Program
 from weft.console import say, step
@@ -175,21 +175,10 @@ def fitting(network: Network, boards: Iterable[Board]) -> list[str]:
     names = []
     for board in boards:
         if board.configs not in found:
-            found[board.configs] = any(_fits(network, config) for config in board.configs)
+            found[board.configs] = any(fits(network, config) for config in board.configs)
         if found[board.configs]:
             names.append(board.name)
     return names
-
-
-def _fits(network: Network, config: Config) -> bool:
-    # Quick to see, where all that is in the way would take long to work out.
-    if with_parts(network, config) != config:
-        return False
-    try:
-        compile_network(network, config)
-    except UnsupportedError:
-        return False
-    return True
 
 
 def _remedy(problem: Problem, others: list[str]) -> str:
