@@ -24,7 +24,7 @@ from weft.hw.elementwise_lanes import ElementwiseLanes
 from weft.hw.gather import Ahead, Gather
 from weft.hw.intake import Intake
 from weft.hw.isa import Elementwise as Operation
-from weft.hw.latency import SEQUENCE, pipeline
+from weft.hw.latency import SEQUENCE, activation_read, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
 from weft.hw.ports import LoadWord, core_ports
 from weft.hw.readback import ReadBack
@@ -134,7 +134,7 @@ class Core(wiring.Component):
         m.d.comb += activation.read_address.eq(
             Mux(self.busy, sequencer.source, m.submodules.readback.read_address)
         )
-        inside = delay(m, sequencer.inside, Bank.latency - 1, name="inside")
+        inside = delay(m, sequencer.inside, activation_read(config) - 1, name="inside")
         word = Signal(8 * config.rows)
         fill = Cat(entering.fill for _ in range(config.rows))
         m.d.comb += word.eq(Mux(inside, activation.read_data, fill))
@@ -146,7 +146,7 @@ class Core(wiring.Component):
             array.weights.eq(weight.read_data),
         ]
         if config.window:
-            part = delay(m, sequencer.part, Bank.latency, name="part")
+            part = delay(m, sequencer.part, activation_read(config), name="part")
             m.d.sync += array.entry.eq(word.word_select(part, 8 * config.columns))
             begin = m.submodules.decoder.enter
             # The lines still move when the field has been fetched for the next instruction.
