@@ -118,10 +118,10 @@ class Core(wiring.Component):
             ]
             with m.If(~decoder.asking):
                 m.d.comb += program.read_address.eq(copier.read_address)
-        with m.If(self.busy):
-            m.d.sync += self.cycles.eq(self.cycles + 1)
-        with m.Elif(self.start):
+        with m.If(self.start & ~self.busy):
             m.d.sync += self.cycles.eq(0)
+        with m.Elif(self.busy):
+            m.d.sync += self.cycles.eq(self.cycles + 1)
 
     def _connect_reads(self, m: Module) -> None:
         """A word and a tile per step; outside the image the word is the fill code."""
@@ -255,7 +255,7 @@ class Core(wiring.Component):
             m.d.comb += getattr(activation, f"store_{name}").eq(value)
 
     def _connect_elementwise(self, m: Module) -> Value:
-        """The elementwise units; the values behind them."""
+        """The elementwise units; the values behind them, with their biases."""
         fields, collect = m.submodules.decoder.late, m.submodules.collect
         m.submodules.elementwise = lanes = ElementwiseLanes(self.config)
         names = ["zero_0", "zero_1"]
@@ -264,6 +264,7 @@ class Core(wiring.Component):
         m.d.comb += [
             lanes.values.eq(collect.values),
             lanes.valid.eq(collect.group.valid),
+            lanes.biases.eq(m.submodules.parameter.bias),
             lanes.operation.eq(fields.elementwise),
             *(getattr(lanes, name).eq(getattr(fields, name)) for name in names),
         ]
@@ -281,6 +282,8 @@ class Core(wiring.Component):
             requantize = Requantize(width=width)
         m.submodules[f"requantize_{lane}"] = requantize
         for name, field_width in parameter.fields.items():
+            if name == "bias" and config.elementwise:
+                continue  # already added
             field = getattr(parameter, name).word_select(lane, field_width)
             m.d.comb += getattr(requantize, name).eq(field)
         m.d.comb += [
