@@ -1,6 +1,6 @@
 """Two activations made one value: TFLite's ADD and SUB before their last scaling, and MUL.
 
-The accumulator carries both operands, ``value = 256 * x0 + x1``, so that the array and the
+The accumulator carries both operands, ``value = x1 - 256 * x0``, so that the array and the
 accumulators need to know nothing of it. Of the operands of an addition the one with the
 larger scale has a factor of exactly 1/2, and only the other one is multiplied.
 """
@@ -73,7 +73,8 @@ class Elementwise(wiring.Component):
         d0 = Signal(signed(10))
         d1 = Signal(signed(9))
         m.d.sync += [
-            d0.eq((self.value >> 8) + self.value[7] - self.zero_0),
+            # -v is ~v + 1, and the carry of x1 is taken off: 1 - carry.
+            d0.eq(~(self.value >> 8) + ~self.value[7] - self.zero_0),
             d1.eq(x1 - self.zero_1),
         ]
 

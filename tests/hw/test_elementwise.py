@@ -55,7 +55,7 @@ def test_formula(simulator, bits, seed):
     seen = play(
         Elementwise(width=32, multiplier_bits=bits),
         {
-            "value": 256 * x0 + x1,
+            "value": x1 - 256 * x0,
             **{name: np.repeat([int(c[name]) for c in every], STRETCH) for name in every[0]},
         },
         simulator=simulator,
@@ -73,6 +73,6 @@ def test_products_alone_need_no_multiplier():
     x0, x1 = rng.integers(-128, 128, (2, 1000))
     seen = play(
         Elementwise(width=18, multiplier_bits=0),
-        {"value": 256 * x0 + x1, "operation": np.full(1000, int(Operation.MULTIPLY))},
+        {"value": x1 - 256 * x0, "operation": np.full(1000, int(Operation.MULTIPLY))},
     )["result"]
     assert_array_equal(seen[Elementwise.latency :], (x0 * x1)[: -Elementwise.latency])
