@@ -53,16 +53,20 @@ def floorplan(config: Config, names: Iterable[str]) -> dict[str, str]:
     ----------
     config : Config
     names : iterable of str
-        Of the netlist's cells: below the core, or from the top on where they are not in it. Others than multipliers and block RAMs may be among
-        them: who is asked for a place is known by name.
+        Of the netlist's cells: below the core, or from the top on where they are not in it. Any
+        may be among them: what gets a place is known by its name.
     """
     # In one group of lanes: the cells' names say which group they are of.
     if (config.rows, config.columns, config.lanes) != (16, 8, 8):
         return {}
-    places = dict(_array(config)) | dict(_requantizers(config))
+    places = dict(_array(config))
     names = sorted(names, key=_by_number)
-    for prefix, sites in _MEMORIES.items():
-        blocks = (n for n in names if re.match(prefix, n) and re.search(r"\.block_\d+_\d+$", n))
+    behind = [n for unit in _BEHIND for n in names if re.match(rf"{unit}.*\.product_mult$", n)]
+    taken = set(places.values())
+    free = [place for place in map(_multiplier, _OUTWARD) if place not in taken]
+    places |= zip(behind, free, strict=False)
+    for memory, sites in _MEMORIES.items():
+        blocks = (n for n in names if re.match(rf"{memory}.*\.block_\d+_\d+$", n))
         places |= zip(blocks, map(_block, sites), strict=False)
     return places
 
@@ -81,23 +85,14 @@ def _array(config: Config) -> Iterator[tuple[str, str]]:
             yield f"weight.bank_{row}_{4 * half}.block_0_{8 * index}", _block(site)
 
 
-def _requantizers(config: Config) -> Iterator[tuple[str, str]]:
-    """What stands behind the array, in the order in which sums pass it."""
-    units = [f"elementwise.unit_{unit}" for unit in range(0, config.lanes, 2)]
-    cells = [f"{unit}.multiply.{part}" for unit in units for part in ("low", "high")]
-    lanes = [f"requantize_{lane}" for lane in range(config.lanes)]
-    cells += [f"{lane}.multiply.{part}" for lane in lanes for part in ("low", "high", "both")]
-    # The last row of the array leaves a group of its own, if its cells are of lookup tables.
-    groups = range(11 if config.table_multipliers >= 4 else 10, 3, -1)
-    sites = ((2, group, index) for group in groups for index in (3, 2, 1, 0))
-    for cell, site in zip(cells, sites, strict=False):
-        yield f"{cell}.product_mult", _multiplier(site)
-
-
 def _zone(line: int, groups: Iterable[int]) -> list[Site]:
     return [(line, group, index) for group in groups for index in range(4)]
 
 
+#: What stands behind the array, in the order in which sums pass it.
+_BEHIND = (r"elementwise\.", r"requantize_")
+#: Sites for its multipliers, from the array's last rows to its first ones.
+_OUTWARD = [site for line in (0, 1, 2) for site in reversed(_zone(line, range(len(_GROUPS))))]
 #: Sites of the other memories, by what the names of their blocks begin with.
 _MEMORIES: dict[str, list[Site]] = {
     # Banks side by side, over both lines.

@@ -29,8 +29,8 @@ Making = Generator[Pass, None, T]
 #: Left shift of a scaled sum's operands, TFLite's.
 _LEFT_SHIFT = 20
 
-#: What a pair's first operand is multiplied by in the accumulator.
-_FIRST = 1 << PAIR_SHIFT
+#: What a pair's first operand is multiplied by in the accumulator. Two int8 weights add up to it.
+_FIRST = -(1 << PAIR_SHIFT)
 
 
 def add(context: Context, node: Add) -> Iterator[Pass]:

@@ -56,7 +56,7 @@ class Pass:
     single : bool
         Round once where something is multiplied, instead of twice.
     pair : Pair, optional
-        What is made of the two activations that the sum then carries, ``256 * x0 + x1``.
+        What is made of the two activations that the sum then carries, ``x1 - 256 * x0``.
     count : (rows, columns) of results
     origin : coordinates of the first window's corner in the source
     stride, dilation : (vertical, horizontal)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from weft.hw.config import Config
-from weft.hw.isa import LOOPS, Instruction, bits, tiles_read
+from weft.hw.isa import LOOPS, Instruction, bits, groups_of_tile, tiles_of_word, tiles_read
 
 
 def granularity(instruction: Instruction, config: Config) -> int:
     """Pieces begin at multiples of so many tiles: those that share a word stay together."""
     if instruction.hold_tiles:
         return instruction.last_tile + 1
-    return config.tiles_per_word if instruction.share else 1
+    return tiles_of_word(instruction, config) if instruction.share else 1
 
 
 def piece(instruction: Instruction, first: int, count: int, config: Config) -> Instruction:
@@ -28,8 +28,9 @@ def piece(instruction: Instruction, first: int, count: int, config: Config) -> I
         inner += getattr(instruction, f"last_{loop}") * stride
     moved = first * stride
     if instruction.share:
-        moved += first // config.tiles_per_word
-    group = instruction.target_group + first * config.groups
+        moved += first // tiles_of_word(instruction, config)
+    groups = groups_of_tile(instruction, config)
+    group = instruction.target_group + first * groups
     word, group = divmod(group, config.rows // config.lanes)
     wrap = 1 << bits(config.activation_depth)
     return replace(
@@ -37,9 +38,9 @@ def piece(instruction: Instruction, first: int, count: int, config: Config) -> I
         last_tile=count - 1,
         source=(instruction.source + moved) % wrap,
         weight=instruction.weight + tiles_read(instruction) * first // tiles,
-        parameter=instruction.parameter + first * config.groups,
+        parameter=instruction.parameter + first * groups,
         target=(instruction.target + word) % wrap,
         target_group=group,
-        last_group=instruction.last_group if first + count == tiles else config.groups - 1,
+        last_group=instruction.last_group if first + count == tiles else groups - 1,
         wait=0,
     )

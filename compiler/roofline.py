@@ -15,7 +15,7 @@ from typing import Any
 from weft.compiler.cycles import instruction_cycles, issue_cycles
 from weft.compiler.program import Program
 from weft.hw.config import Config
-from weft.hw.isa import LOOPS, Instruction, results
+from weft.hw.isa import LOOPS, Instruction, groups_of_tile, results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,4 +139,5 @@ def _steps(instruction: Instruction) -> int:
 def _lane_turns(instruction: Instruction, config: Config) -> int:
     """Cycles in which the lanes take a group of columns."""
     rows, columns = results(instruction)
-    return rows * columns * (instruction.last_tile * config.groups + instruction.last_group + 1)
+    groups = groups_of_tile(instruction, config)
+    return rows * columns * (instruction.last_tile * groups + instruction.last_group + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from weft.compiler.passes import Pair, Pass
 from weft.compiler.program import Placement
 from weft.compiler.sweeps import Sweep, sweeps
 from weft.hw.config import MULTIPLIER_BITS, Config
-from weft.hw.isa import Instruction, bits, instruction_words
+from weft.hw.isa import PAIR_LEAD, Instruction, bits, instruction_words
 
 #: Digits that the instruction set can count.
 MAX_DIGITS = 4
@@ -55,9 +55,10 @@ class Schedule:
 
     def _add_sweep(self, step: Pass, sweep: Sweep, placements: Mapping[str, Placement]) -> None:
         config = self.config
+        sweep = _in_one_row(step, sweep, placements)
         before = len(self.weights)
         weights, hold_taps, hold_tiles = _shared(sweep.digits)
-        stored = sweep.channels - (sweep.tiles - 1) * config.columns
+        stored = sweep.channels - (sweep.tiles - 1) * sweep.tile_channels(config)
         self.instructions.append(
             Instruction(
                 **_source(step, sweep, placements, config),
@@ -74,6 +75,7 @@ class Schedule:
                 peak=int(step.peak),
                 share=int(sweep.share),
                 window=int(sweep.window),
+                pair=int(sweep.pair),
                 skip_y=sweep.skip[0],
                 skip_x=sweep.skip[1],
                 every_y=sweep.every[0],
@@ -86,7 +88,7 @@ class Schedule:
         self.names.append(step.name)
         self.new_tiles.append(len(self.weights) - before)
         fields = (
-            _padded(values[sweep.first_channel :][: sweep.channels], sweep.tiles, config)
+            _padded(values[sweep.first_channel :][: sweep.channels], sweep, config)
             for values in parameters(step, config)
         )
         self.parameters.extend(zip(*fields, strict=True))
@@ -159,6 +161,16 @@ def _pair(pair: Pair | None, config: Config) -> dict[str, int]:
     }
 
 
+def _in_one_row(step: Pass, sweep: Sweep, placements: Mapping[str, Placement]) -> Sweep:
+    """Pairs as if the image had one row: of every row two turns have no results."""
+    height, width = step.count
+    whole = all(
+        (placements[name].height, placements[name].width) == step.count
+        for name in (*step.sources, step.target)
+    )
+    return replace(sweep, count=(1, height * width + PAIR_LEAD)) if sweep.pair and whole else sweep
+
+
 def _source(
     step: Pass, sweep: Sweep, placements: Mapping[str, Placement], config: Config
 ) -> dict[str, int]:
@@ -181,6 +193,8 @@ def _source(
         step_x = 0
     if sweep.alternate:
         words_kx, words_digit = 0, words_kx
+    if sweep.pair:
+        size = (sweep.count[0], sweep.count[1] - PAIR_LEAD)
     digits, _, kh, kw, run = sweep.digits.shape[:5]
     turns = {
         "block": run, "kx": kw, "ky": kh, "digit": digits,
@@ -245,8 +259,8 @@ def _shared(digits: np.ndarray) -> tuple[np.ndarray, bool, bool]:
     return (tiles[:1] if hold_tiles else tiles), bool(hold_taps), bool(hold_tiles)
 
 
-def _padded(values: np.ndarray, tiles: int, config: Config) -> np.ndarray:
-    """One value per column of every tile, in rows of `lanes`."""
-    result = np.zeros(tiles * config.columns, np.int64)
+def _padded(values: np.ndarray, sweep: Sweep, config: Config) -> np.ndarray:
+    """One value per result channel of every tile, in rows of `lanes`."""
+    result = np.zeros(sweep.tiles * sweep.tile_channels(config), np.int64)
     result[: len(values)] = values
     return result.reshape(-1, config.lanes)

@@ -7,14 +7,16 @@ channels apart, a tile holds all the taps of C channels, or those of one image r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from weft.compiler.passes import Pass
+from weft.compiler.sweep_pairs import fits_pairs, pair_weights
 from weft.hw.config import Config
-from weft.hw.isa import DIGIT_BITS, widths
+from weft.hw.isa import DIGIT_BITS, PAIR_LEAD, widths
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +39,8 @@ class Sweep:
         `skip` and `every`, and the kernel's.
     window : bool
         The second path; `skip` and `every` are then as in an instruction.
+    pair : bool
+        Its way with words of two tensors in turns. A tile has two of a word's parts then.
     """
 
     first_channel: int
@@ -50,6 +54,7 @@ class Sweep:
     alternate: bool = False
     transposed: bool = False
     window: bool = False
+    pair: bool = False
     skip: tuple[int, int] = (0, 0)
     every: tuple[int, int] = (0, 0)
 
@@ -58,12 +63,31 @@ class Sweep:
         """Number of tiles."""
         return self.digits.shape[1]
 
+    def tile_channels(self, config: Config) -> int:
+        """Result channels of a tile."""
+        return config.columns * (2 if self.pair else 1)
+
+    @property
+    def steps(self) -> int:
+        """Steps that it takes."""
+        return math.prod(self.count) * math.prod(self.digits.shape[:5])
+
 
 def sweeps(step: Pass, config: Config) -> Iterator[Sweep]:
     """Cuts a pass for a configuration."""
     if _fits_window(step, config):
         yield _interleaved(step, config) if config.interleave else _window(step, config)
         return
+    plain = list(_first_path(step, config))
+    if fits_pairs(step, config):
+        pairs = _pairs(step, config)
+        if pairs.steps < sum(sweep.steps for sweep in plain):
+            yield pairs
+            return
+    yield from plain
+
+
+def _first_path(step: Pass, config: Config) -> Iterator[Sweep]:
     tiles = list(_tiles(step, config))
     at = 0
     while at < len(tiles):
@@ -217,6 +241,24 @@ def _window(step: Pass, config: Config) -> Sweep:
         window=True,
         skip=(kh - 1, kw - 1),
         every=(step.stride[0] - 1, step.stride[1] - 1),
+    )
+
+
+def _pairs(step: Pass, config: Config) -> Sweep:
+    channels = step.kernel.shape[-1]
+    tiles = -(-channels // (2 * config.columns))
+    weights = np.zeros((tiles, 1, 2, 1, config.rows, config.columns), np.int8)
+    weights[...] = pair_weights(step, config)
+    return Sweep(
+        first_channel=0,
+        channels=channels,
+        digits=weights[None],
+        count=(step.count[0], step.count[1] + PAIR_LEAD),
+        stride=step.stride,
+        share=True,
+        window=True,
+        pair=True,
+        skip=(0, PAIR_LEAD),
     )
 
 

@@ -19,7 +19,7 @@ from weft.compiler.waits import least_wait
 from weft.compiler.words import turns_of, words_read, words_written
 from weft.errors import InputError
 from weft.hw.config import Config, Space
-from weft.hw.isa import Instruction, instruction_words, widths
+from weft.hw.isa import PAIR_LEAD, Instruction, groups_of_tile, instruction_words, widths
 
 #: Steps of one instruction. At 50 MHz so many take 20 seconds; a network of 500 million MACs
 #: takes half as many even on a single multiplier.
@@ -136,7 +136,7 @@ def _instruction_faults(
     if ins.skip_y > ins.last_oy or ins.skip_x > ins.last_ox:
         yield "has no results"
         return
-    reads = np.flatnonzero(words_read(ins, turns, len(written), config.tiles_per_word))
+    reads = np.flatnonzero(words_read(ins, turns, config, len(written)))
     if (reads >= config.activation_depth).any():
         yield f"reads activation word {reads.max()} of {config.activation_depth}"
     elif not written[reads].all():
@@ -150,7 +150,7 @@ def _instruction_faults(
 def _memory_faults(program: Program, ins: Instruction, turns: dict[str, int]) -> Iterator[str]:
     config = program.config
     sizes = {space: len(program.images.get(space, ())) for space in Space}
-    parameters = ins.parameter + turns["tile"] * config.groups
+    parameters = ins.parameter + turns["tile"] * groups_of_tile(ins, config)
     if parameters > sizes[Space.PARAMETER]:
         yield f"reads parameter row {parameters - 1} of {sizes[Space.PARAMETER]}"
     else:
@@ -183,7 +183,9 @@ def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> It
     steps = turns["block"] * turns["kx"] * turns["ky"] * turns["digit"]
     if ins.elementwise and config.shared_elementwise and steps < 2:
         yield "combines two activations in one step"
-    if ins.window:
+    if ins.pair:
+        yield from _pair_faults(ins, turns)
+    elif ins.window:
         expected = config.interleave or 1
         if turns["ky"] != expected or turns["block"] * turns["kx"] * turns["digit"] > 1 or ins.peak:
             what = f"other than {expected} steps" if config.interleave else "more than one step"
@@ -192,10 +194,19 @@ def _field_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> It
             yield f"uses the second path with lines of {turns['ox']} pixels"
     elif ins.skip_y or ins.skip_x or ins.every_y or ins.every_x:
         yield "leaves out results on the first path"
-    if ins.last_group >= config.groups:
+    if ins.last_group >= groups_of_tile(ins, config):
         yield f"stores column group {ins.last_group} of {config.groups}"
     if ins.target_group >= config.rows // config.lanes:
         yield f"writes lane group {ins.target_group} of {config.rows // config.lanes}"
+
+
+def _pair_faults(ins: Instruction, turns: dict[str, int]) -> Iterator[str]:
+    if not ins.window:
+        yield "takes words in turns on the first path"
+    if turns["kx"] != 2 or turns["block"] * turns["ky"] * turns["digit"] > 1 or ins.peak:
+        yield "takes words in turns with other than two steps a pixel"
+    if ins.skip_x < PAIR_LEAD:
+        yield "has results of words that come later"
 
 
 def _coordinate_faults(config: Config, ins: Instruction, turns: dict[str, int]) -> Iterator[str]:

@@ -28,7 +28,7 @@ def release_faults(program: Program) -> Iterator[str]:
     for index, ins in enumerate(instructions):
         turns = turns_of(ins)
         if index > first:
-            read = inputs & words_read(ins, turns, len(inputs), config.tiles_per_word)
+            read = inputs & words_read(ins, turns, config, len(inputs))
             if read.any():
                 yield f"instruction {index} reads activation word {read.argmax()}, {where}"
         written = inputs & words_written(ins, turns, config, len(inputs))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import pairwise, product
 
 from weft.hw.config import Config
-from weft.hw.isa import LOOPS, Instruction, bits
+from weft.hw.isa import LOOPS, Instruction, bits, groups_of_tile, tiles_of_word
 from weft.hw.latency import drain, last_tile_read, until_sums
 
 #: From `begin` to the first step.
@@ -50,6 +50,7 @@ def _last_writes(ins: Instruction, config: Config, cycles: int) -> Iterator[tupl
     The earliest first, so that of two times of a word the later one is kept.
     """
     steps = (ins.last_block + 1) * (ins.last_kx + 1) * (ins.last_ky + 1) * (ins.last_digit + 1)
+    width = groups_of_tile(ins, config) * config.lanes
     found = []
     turns = (range(count, -1, -1) for count in (ins.last_tile, ins.last_oy, ins.last_ox))
     for ago, (tile, oy, ox) in enumerate(product(*turns)):
@@ -60,8 +61,8 @@ def _last_writes(ins: Instruction, config: Config, cycles: int) -> Iterator[tupl
         if row < 0 or column < 0 or inside_row or inside_column:
             continue
         pixel = ins.target + row * ins.target_oy + column * ins.target_ox
-        lanes = ins.target_group * config.lanes + tile * config.columns
-        count = (ins.last_group + 1) * config.lanes if tile == ins.last_tile else config.columns
+        lanes = ins.target_group * config.lanes + tile * width
+        count = (ins.last_group + 1) * config.lanes if tile == ins.last_tile else width
         for word in range(lanes // config.rows, (lanes + count - 1) // config.rows + 1):
             found.append(((pixel + word) % _wrap(config), ago * steps))
     yield from reversed(found)
@@ -82,7 +83,7 @@ def _first_reads(ins: Instruction, config: Config, cycles: int) -> Iterator[tupl
         y = ins.origin_y + at["oy"] * ins.stride_y + at["ky"] * ins.step_y
         x = ins.origin_x + at["ox"] * ins.stride_x + at["kx"] * ins.step_x
         if 0 <= y < ins.height and 0 <= x < ins.width:
-            moved = at["tile"] // config.tiles_per_word if ins.share else 0
+            moved = at["tile"] // tiles_of_word(ins, config) if ins.share else 0
             way = sum(at[loop] * strides[loop] for loop in loops)
             yield (ins.source + way + moved) % _wrap(config), step
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from weft.hw.config import Config
-from weft.hw.isa import LOOPS, Instruction, results
+from weft.hw.isa import LOOPS, Instruction, groups_of_tile, results, tiles_of_word
 
 
 def turns_of(instruction: Instruction) -> dict[str, int]:
@@ -13,9 +13,7 @@ def turns_of(instruction: Instruction) -> dict[str, int]:
     return {loop: getattr(instruction, f"last_{loop}") + 1 for loop in LOOPS}
 
 
-def words_read(
-    ins: Instruction, turns: dict[str, int], depth: int, tiles_per_word: int
-) -> np.ndarray:
+def words_read(ins: Instruction, turns: dict[str, int], config: Config, depth: int) -> np.ndarray:
     """Activation words read inside the image: bool array of the memory.
 
     A word's address is a sum of one term per loop, and whether it lies inside the image depends
@@ -37,7 +35,8 @@ def words_read(
         moved = outer * strides[f"o{axis}"] + tap * strides[f"k{axis}"]
         words = _moved(words, moved[(coordinate >= 0) & (coordinate < size)])
     tiles = np.arange(turns["tile"])
-    words = _moved(words, tiles * strides["tile"] + (tiles // tiles_per_word if ins.share else 0))
+    shared = tiles // tiles_of_word(ins, config) if ins.share else 0
+    words = _moved(words, tiles * strides["tile"] + shared)
     for loop in ("digit", "block"):
         words = _moved(words, np.arange(turns[loop]) * strides[loop])
     return words
@@ -49,7 +48,7 @@ def words_written(
     """Activation words written: bool array of the memory."""
     lanes = (
         ins.target_group * config.lanes
-        + (turns["tile"] - 1) * config.columns
+        + (turns["tile"] - 1) * groups_of_tile(ins, config) * config.lanes
         + (ins.last_group + 1) * config.lanes
     )
     words = np.zeros(depth, bool)

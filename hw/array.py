@@ -90,7 +90,8 @@ class Array(wiring.Component):
     window, clear, last, valid, entry : In
         The second path (`Window` or `Interleave`), where the configuration has it: `window` is
         constant while sums are on their way, `valid` and `entry` come with `word`, one lane per
-        column. `Interleave` has `soon` besides, `Bank.latency` cycles before `valid`.
+        column. `Interleave` has `soon` besides, `Bank.latency` cycles before `valid`; with `pairs`
+        there is `lines`, which comes with `entry`.
     sums : Out
         `columns` sums of `sum_bits`; those of group g are ``latency + g`` cycles behind the word.
     """
@@ -113,6 +114,8 @@ class Array(wiring.Component):
             }
         if config.interleave:
             ports |= {"soon": In(1)}
+        if config.pairs:
+            ports |= {"lines": In(8 * config.columns)}
         super().__init__(ports)
 
     @property
@@ -170,4 +173,7 @@ class Array(wiring.Component):
         ]
         if self.config.interleave:
             m.d.comb += window.soon.eq(delay(m, self.soon, group, name=f"window_soon_{group}"))
+        if self.config.pairs:
+            lines = self.lines.word_select(group, 8 * self.config.lanes)
+            m.d.comb += window.lines.eq(delay(m, lines, group, name=f"lines_{group}"))
         return window

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,8 @@ class Collect(wiring.Component):
     fields : In
     begin : In(1)
     pixel : In(Pixel)
-        In the cycle before the totals of group 0 appear; group g appears g cycles later.
+        In the cycle before the totals of group 0 appear; group g appears g cycles later. Of pairs
+        each result comes with a pixel of its own.
     totals : In
         `columns` totals.
     parameter_address : Out
@@ -69,9 +70,16 @@ class Collect(wiring.Component):
         ]
         with m.If(self.pixel.valid):
             m.d.sync += [
+                current.second.eq(self.pixel.second),
                 current.next.eq(self.pixel.next),
                 current.last_tile.eq(self.pixel.last_tile),
             ]
+
+        # A pair's results come one by one: two groups of a pixel.
+        ends: Value = final
+        place: Value = index
+        if self.config.pairs:
+            ends, place = current.second | ~self.fields.pair, current.second
 
         tile_address = Signal.like(self.parameter_address)
         with m.If(self.begin):
@@ -81,7 +89,7 @@ class Collect(wiring.Component):
             ]
         with m.Elif(current.valid):
             m.d.sync += self.parameter_address.eq(self.parameter_address + 1)
-            with m.If(final):
+            with m.If(ends):
                 with m.If(current.next == Next.TILE):
                     m.d.sync += tile_address.eq(self.parameter_address + 1)
                 with m.Else():
@@ -90,9 +98,9 @@ class Collect(wiring.Component):
         group = Signal(Group)
         m.d.comb += [
             group.valid.eq(current.valid),
-            group.skip.eq(current.last_tile & (index > self.fields.last_group)),
-            group.stored.eq(final | (current.last_tile & (index == self.fields.last_group))),
-            group.final.eq(final),
+            group.skip.eq(current.last_tile & (place > self.fields.last_group)),
+            group.stored.eq(ends | (current.last_tile & (place == self.fields.last_group))),
+            group.final.eq(ends),
             group.next.eq(current.next),
         ]
         width = self.config.accumulator_bits * self.config.lanes

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 #: Raised whenever the meaning of an instruction or of a memory's contents changes.
-FORMAT = 5
+FORMAT = 6
 
 
 #: Bits of TFLite's multipliers.
@@ -63,6 +63,9 @@ class Config:
         Where an array has fewer rows than a kernel has taps, so that `window` is 1: image rows that
         enter the second path in turns, each with as many taps; 0 for all in one step. A depthwise
         layer of 3 x 3 taps then takes 3 steps for a pixel.
+    pairs : int
+        1 where the second path takes words of two tensors in turns, so that sums and products of
+        two activations have a result for every column in every step; 0 for one in two steps.
     line_depth : int
         Longest padded image row that the second path can hold.
     multiplier_bits : int
@@ -102,6 +105,7 @@ class Config:
     tables: int = 1
     window: int = 0
     interleave: int = 0
+    pairs: int = 0
     line_depth: int = 128
     multiplier_bits: int = 0
     elementwise: int = 0
@@ -116,6 +120,7 @@ class Config:
             object.__setattr__(self, "lanes", math.gcd(*sides))
         self._check_numbers()
         self._check_window()
+        self._check_pairs()
         if self.rows % self.lanes or self.columns % self.lanes:
             raise ValueError(
                 f"lanes must divide the array's {self.rows} rows and {self.columns} columns, "
@@ -125,7 +130,7 @@ class Config:
             raise ValueError(
                 f"multiplier_bits must be from 0 to {MULTIPLIER_BITS}, not {self.multiplier_bits!r}"
             )
-        for name in ("elementwise", "copies", "single_port", "stream"):
+        for name in ("pairs", "elementwise", "copies", "single_port", "stream"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be 0 or 1, not {getattr(self, name)!r}")
         if self.stream and self.single_port:
@@ -151,7 +156,7 @@ class Config:
             value = getattr(self, name)
             if not isinstance(value, int) or value <= 0:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        names = ("tables", "window", "interleave", "multiplier_bits", "elementwise",
+        names = ("tables", "window", "interleave", "pairs", "multiplier_bits", "elementwise",
                  "table_multipliers", "copies", "single_port", "stream")  # fmt: skip
         for name in names:
             value = getattr(self, name)
@@ -168,6 +173,21 @@ class Config:
             raise ValueError(
                 "interleave needs a window of 1, and from 2 to as many image rows as the array has "
                 f"rows, not {self.interleave!r} with {self.rows} rows and window {self.window}"
+            )
+
+    def _check_pairs(self) -> None:
+        if not self.pairs:
+            return
+        if self.window < 3 or self.span < 4 or self.rows % (2 * self.columns):
+            raise ValueError(
+                "pairs needs a window of three image rows or more, four rows or more for each, and "
+                f"an even number of tiles in a word, not {self.rows} x {self.columns} with window "
+                f"{self.window}"
+            )
+        if self.groups > 1 or self.single_port:
+            raise ValueError(
+                "pairs has results in every step: lanes must take all columns at once, and the "
+                "activation memory be written while it is read"
             )
 
     @property
@@ -189,7 +209,7 @@ class Config:
     @property
     def shared_elementwise(self) -> bool:
         """Whether two lanes share an elementwise unit."""
-        return self.groups == 1 and self.lanes % 2 == 0
+        return self.groups == 1 and self.lanes % 2 == 0 and not self.pairs
 
     @property
     def value_bits(self) -> int:

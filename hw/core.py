@@ -147,12 +147,18 @@ class Core(wiring.Component):
         ]
         if config.window:
             part = delay(m, sequencer.part, activation_read(config), name="part")
-            m.d.sync += array.entry.eq(word.word_select(part, 8 * config.columns))
+            entry = word.word_select(part, 8 * config.columns)
+            if config.pairs:
+                self._connect_pairs(m, word, part, entry)
+            else:
+                m.d.sync += array.entry.eq(entry)
             begin = m.submodules.decoder.enter
             # The lines still move when the field has been fetched for the next instruction.
             last = Signal.like(array.last)
             with m.If(begin):
-                m.d.sync += last.eq(fields.last_ox)
+                # A line of pairs is two steps.
+                pair = fields.pair if config.pairs else 0
+                m.d.sync += last.eq(Mux(pair, 1, fields.last_ox))
             m.d.comb += [
                 array.window.eq(entering.window),
                 array.clear.eq(begin),
@@ -163,6 +169,23 @@ class Core(wiring.Component):
                 early = until_word - Bank.latency
                 soon = delay(m, sequencer.action.valid, early, name="window_soon")
                 m.d.comb += array.soon.eq(soon)
+
+    def _connect_pairs(self, m: Module, word: Value, part: Value, entry: Value) -> None:
+        """Both halves of each word, one after the other: the first tensor's enter the lines."""
+        array, width = m.submodules.array, 8 * self.config.columns
+        pair = m.submodules.decoder.entering.pair
+        until_word = activation_read(self.config)
+        second = delay(m, m.submodules.sequencer.second, until_word - 1, name="second")
+        #: Which of the two takes the later half of the word before; the other takes the first one.
+        later = {"entry": Signal(name="later_entry"), "lines": Signal(name="later_lines")}
+        m.d.sync += [later["entry"].eq(pair & ~second), later["lines"].eq(pair & second)]
+        # Steps follow one another without a gap.
+        held = Signal(width, reset_less=True)
+        m.d.sync += [
+            held.eq(word.word_select(part | 1, width)),
+            array.entry.eq(Mux(later["entry"], held, entry)),
+            array.lines.eq(Mux(later["lines"], held, entry)),
+        ]
 
     def _connect_accumulators(self, m: Module) -> Value:
         """Totals of all columns; those of a group come a cycle after the group before it."""

@@ -1,6 +1,6 @@
 """Two activations made one value: TFLite's ADD and SUB before their last scaling, and MUL.
 
-The accumulator carries both operands, ``value = 256 * x0 + x1``, so that the array and the
+The accumulator carries both operands, ``value = x1 - 256 * x0``, so that the array and the
 accumulators need to know nothing of it. Of the operands of an addition the one with the
 larger scale has a factor of exactly 1/2, and only the other one is multiplied.
 """
@@ -86,26 +86,18 @@ class Elementwise(wiring.Component):
             factor.eq(Mux(self.operation == Operation.MULTIPLY, 0, self.factor)),
         ]
 
-        # Stage 1: the operands, less their zero points. A negative x1 has taken one from x0; the
-        # bit that tells it meets a one.
+        # Stage 1: the operands, less their zero points. -v is ~v + 1, and a negative x1 has taken
+        # one from -x0: the bit that tells whether not meets a one.
         either = (self.other, self.value)
         high, low = ([side[7:18] for side in either], [side[:8].as_signed() for side in either])
-        sum_0 = chosen_sum(
-            m,
-            platform,
-            Cat(1, less_0),
-            choice=self.choose_other,
-            b=high[0],
-            c=high[1],
-            name="sum_0",
-        )
+        sum_0 = Cat(1, less_0) + ~Mux(self.choose_other, *high)
         sum_1 = chosen_sum(
             m, platform, ~self.zero_1, choice=self.choose_other, b=low[0], c=low[1], carry=1,
             name="sum_1",
         )  # fmt: skip
         d0 = Signal(signed(10))
         d1 = Signal(signed(9))
-        m.d.sync += [d0.eq(sum_0[1:]), d1.eq(sum_1)]
+        m.d.sync += [d0.eq(sum_0 >> 1), d1.eq(sum_1)]
 
         # The product: of both, or of the second with its factor. The first operand comes at the
         # upper end, so that it meets few of the factor's bits.

@@ -44,7 +44,22 @@ turn has weights of its own, the last of which meets the newest pixel::
 
 There is no `skip_y` and no `every_y` then.
 
-With `elementwise` the total carries two activations, ``total = 256 * x0 + x1``, and is replaced
+Where the configuration has `pairs`, `window` with `pair` takes words of two tensors in turns, and
+every step has a result. The loop ``kx`` runs over the two, and nothing else inside ``ox``; tile t
+has the parts `p` and `q`, 2 t and 2 t + 1 of the words. The later part waits for a step, so that in
+step n, of which even ones read the first tensor::
+
+    lines[n] = word[n][p] if n % 2 == 0 else word[n - 1][q]
+    entry[n] = word[n][p] if n % 2 == 1 else word[n - 1][q]
+    total[n] = sum(entry[n - tap] * w[tap] for tap in range(span))
+             + sum(lines[n - 2 * line - tap] * w[line * span + tap]
+                   for line in range(1, config.window) for tap in range(span))
+
+So with weights at tap 3 of line 0, tap 2 of line 1 and tap 0 of line 2 a pixel's two results, those
+of `p` and of `q`, come two turns of ``ox`` after its words: `skip_x` is 2, and what is read in the
+last two turns has no results. `last_group` is 1 where both parts of the last tile are stored.
+
+With `elementwise` the total carries two activations, ``total = x1 - 256 * x0``, and is replaced
 before the bias is added (`weft.hw.elementwise`)::
 
     d0, d1 = x0 - zero_0, x1 - zero_1
@@ -84,7 +99,7 @@ LOOPS = ("block", "kx", "ky", "digit", "ox", "oy", "tile")
 
 #: Fields used from the array on, when the sequencer may already have the next instruction.
 LATE = (
-    "fill", "window", "parameter", "target", "target_ox", "target_oy", "target_group",
+    "fill", "window", "pair", "parameter", "target", "target_ox", "target_oy", "target_group",
     "last_group", "zero_point", "low", "high", "peak", "table", "single", "elementwise",
     "zero_0", "zero_1", "factor", "factor_shift",
 )  # fmt: skip
@@ -107,6 +122,9 @@ class Elementwise(IntEnum):
 
 #: Bits from the second activation of a pair to the first.
 PAIR_SHIFT = 8
+
+#: Turns of ``ox`` from the words of a pixel to its results, with `pair`.
+PAIR_LEAD = 2
 
 #: Base-2 logarithm of the base of the digits of a wide weight.
 DIGIT_BITS = 7
@@ -141,7 +159,7 @@ class Instruction:
     target_group : int
         First lane group written in that word.
     last_group : int
-        Index of the last column group stored in the last tile.
+        Index of the last column group stored in the last tile: of `groups_of_tile`.
     zero_point, low, high : int
         Added after the rounding shift; then clamped.
     peak : int
@@ -150,6 +168,8 @@ class Instruction:
         1 where ``config.tiles_per_word`` tiles in a row use the same word.
     window : int
         1 for the second activation path.
+    pair : int
+        1 where it takes words of two tensors in turns.
     skip_y, skip_x, every_y, every_x : int
         Rows and columns before the first result, and between two results.
     table : int
@@ -215,6 +235,7 @@ class Instruction:
     peak: int = 0
     share: int = 0
     window: int = 0
+    pair: int = 0
     skip_y: int = 0
     skip_x: int = 0
     every_y: int = 0
@@ -285,10 +306,7 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
     if config.tiles_per_word > 1:
         result["share"] = (1, False)
     if config.window:
-        result["window"] = (1, False)
-        axes = "x" if config.interleave else "yx"
-        for name in (f"{word}_{axis}" for word in ("skip", "every") for axis in axes):
-            result[name] = (_WINDOW_BITS, False)
+        result.update(_window_widths(config))
     result["table"] = (bits(config.tables + 1), False)
     result["wait"] = (bits(longest_drain(config) + 1), False)
     if config.copies:
@@ -298,6 +316,17 @@ def widths(config: Config) -> dict[str, tuple[int, bool]]:
     if config.stream:
         result["release"] = (1, False)
     result.update(_requantizer_widths(config))
+    return result
+
+
+def _window_widths(config: Config) -> dict[str, tuple[int, bool]]:
+    """Of the fields for the second activation path."""
+    result: dict[str, tuple[int, bool]] = {"window": (1, False)}
+    if config.pairs:
+        result["pair"] = (1, False)
+    axes = "x" if config.interleave else "yx"
+    for name in (f"{word}_{axis}" for word in ("skip", "every") for axis in axes):
+        result[name] = (_WINDOW_BITS, False)
     return result
 
 
@@ -392,6 +421,16 @@ def tiles_read(instruction: Instruction) -> int:
     if not instruction.hold_taps:
         turns *= (instruction.last_ky + 1) * (instruction.last_kx + 1)
     return turns * (instruction.last_digit + 1) * (instruction.last_block + 1)
+
+
+def groups_of_tile(instruction: Instruction, config: Config) -> int:
+    """Column groups of results that one tile of an instruction has for a pixel."""
+    return 2 if instruction.pair else config.groups
+
+
+def tiles_of_word(instruction: Instruction, config: Config) -> int:
+    """Tiles that use the same activation word, where they share any."""
+    return config.tiles_per_word // (2 if instruction.pair else 1)
 
 
 def results(instruction: Instruction) -> tuple[int, int]:

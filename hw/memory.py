@@ -125,9 +125,10 @@ class ActivationMemory(wiring.Component):
                 "read_address": self.read_address,
             }
             for port, value in way.items():
+                here = value
                 if far:
-                    value = copy(m, value, device=device(platform), name=f"{port}_{first}")
-                m.d.comb += getattr(bank, port).eq(value)
+                    here = copy(m, value, device=device(platform), name=f"{port}_{first}")
+                m.d.comb += getattr(bank, port).eq(here)
             word = delay(m, bank.read_data, far, name=f"word_{first}")
             m.d.comb += self.read_data[8 * first : 8 * (first + unit)].eq(word)
         return m

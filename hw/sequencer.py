@@ -58,7 +58,9 @@ class Sequencer(wiring.Component):
     source, weight : Out
         Addresses to read.
     part : Out
-        With `source`: which `columns` lanes of the word are the tile's.
+        With `source`: which `columns` lanes of the word are the tile's; of pairs the first half.
+    second : Out(1)
+        With `source`: of pairs, the word is the second tensor's.
     inside : Out(1)
         One cycle after `source`: the word is inside the image.
     """
@@ -78,12 +80,15 @@ class Sequencer(wiring.Component):
                 "source": Out(bits(config.activation_depth)),
                 "weight": Out(bits(config.weight_depth)),
                 "part": Out(bits(config.tiles_per_word)),
+                "second": Out(1),
                 "inside": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
+        #: Every step has a result.
+        self.pair: Value = self.fields.pair if self.config.pairs else Const(0)
         self._issue(m)
         self._move_source(m)
         self._move_weight(m)
@@ -91,8 +96,9 @@ class Sequencer(wiring.Component):
         action = Signal(Action)
         m.d.comb += [
             action.valid.eq(self.issued),
-            action.first.eq(self.outside["digit"]),
+            action.first.eq(self.outside["digit"] | self.pair),
             action.digit.eq(self.moves["digit"]),
+            self.second.eq(delay(m, self.moves["kx"], self.latency - 1, name="second")),
             self.action.eq(delay(m, action, self.latency - 1, name="action")),
         ]
         return m
@@ -132,7 +138,7 @@ class Sequencer(wiring.Component):
             m.d.comb += Cat(shown, soon_shown).eq(Cat(self._shown(m, loops, issue)))
         result, soon_running, soon_pause = Signal(), Signal(), Signal()
         m.d.comb += [
-            result.eq(issue & pixel_end & shown),
+            result.eq(issue & (pixel_end | self.pair) & shown),
             soon_running.eq(self.begin | (running & ~self.done)),
         ]
         groups = self.config.groups
@@ -155,6 +161,7 @@ class Sequencer(wiring.Component):
         after = Mux(outside.oy, Mux(outside.tile, Next.END, Next.TILE), Next.OY)
         m.d.comb += [
             pixel.valid.eq(result),
+            pixel.second.eq(self.pair & pixel_end),
             pixel.last_tile.eq(loops.last_tile),
             pixel.next.eq(Mux(outside.ox, after, Next.OX)),
             self.pixel.eq(delay(m, pixel, self.latency, name="pixel")),
@@ -198,16 +205,17 @@ class Sequencer(wiring.Component):
         m.d.sync += delta.eq(reduce(or_, (Mux(moves[name], far[name], 0) for name in MOVES)))
         carry: Value = Const(0, 1)
         if self.config.tiles_per_word > 1:
-            # Tiles that share a word use its parts one after the other.
+            # Tiles that share a word use its parts one after the other; of pairs two at a time.
             last_part = self.config.tiles_per_word - 1
             part = Signal.like(self.part)
             carry = Signal()
+            newest = part | self.pair
             step = moves["tile"] & self.fields.share
             with m.If(moves["begin"]):
                 m.d.sync += part.eq(0)
             with m.Elif(step):
-                m.d.sync += part.eq(Mux(part == last_part, 0, part + 1))
-            m.d.sync += [carry.eq(step & (part == last_part)), self.part.eq(part)]
+                m.d.sync += part.eq(Mux(newest == last_part, 0, newest + 1))
+            m.d.sync += [carry.eq(step & (newest == last_part)), self.part.eq(part)]
         with m.If(self.begin):
             m.d.sync += self.source.eq(0)
         with m.Else():

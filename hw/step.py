@@ -14,5 +14,6 @@ class Next(enum.Enum, shape=2):  # type: ignore[call-arg]  # Amaranth has no typ
     END = 3
 
 
-#: A pixel's last step has been issued. `last_tile` says it belongs to the last tile.
-Pixel = data.StructLayout({"valid": 1, "next": Next, "last_tile": 1})
+#: A pixel's last step has been issued; of pairs, one that has a result: `second` is the later one
+#: of a pixel's two. `last_tile` says it belongs to the last tile.
+Pixel = data.StructLayout({"valid": 1, "second": 1, "next": Next, "last_tile": 1})

@@ -5,6 +5,10 @@ its own channel, and its rows take the kernel's taps. The rows are cut into span
 image row of the kernel. The image enters in raster order at the top of the first span; at
 the top of every further one it enters a line later. Within a span it moves down at half the
 speed of the partial sums, so that row `tap` meets the activation of `tap` steps before.
+
+For two activations that become one value (`weft.hw.isa`, `pair`) the lines hold what is to be
+multiplied by more than a weight can be: with lines of two steps, row 2 of the second span meets
+the same activation as row 0 of the third, and their weights add up.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ class Line(wiring.Component):
     clear : In(1)
         Before the first step.
     last : In
-        Steps of a line less one; at least 2.
+        Steps of a line less one; at least 1.
     valid, entry : In
     earlier : Out
         `latency` cycles later.
@@ -70,13 +74,16 @@ class Line(wiring.Component):
 
 def second_path(config: Config) -> dict[str, wiring.Member]:
     """Ports of what brings activations to one column group: see `Window`."""
-    return {
+    ports = {
         "clear": In(1),
         "last": In(bits(config.line_depth)),
         "valid": In(1),
         "entry": In(8 * config.lanes),
         "activations": Out(8 * config.lanes * config.rows),
     }
+    if config.pairs:
+        ports |= {"lines": In(8 * config.lanes)}
+    return ports
 
 
 class Window(wiring.Component):
@@ -90,6 +97,8 @@ class Window(wiring.Component):
         Steps of a line less one.
     valid, entry : In
         One step: an activation per column.
+    lines : In
+        What enters the lines instead of `entry`, where the configuration has `pairs`.
     activations : Out
         For every row its columns' activations; row r is r cycles behind the step.
     """
@@ -103,25 +112,23 @@ class Window(wiring.Component):
         config = self.config
         span = config.span
         width = 8 * config.lanes
-        stream = self.entry
+        stream = self.lines if config.pairs else self.entry
         above = self.entry
         valid = delay(m, self.valid, 0, name="valid")
         for row in range(config.rows):
             line, tap = divmod(row, span)
             here = above
-            if line < config.window and tap == 0:
-                if line:
-                    m.submodules[f"line_{line}"] = earlier = Line(
-                        width=width, depth=config.line_depth, latency=span
-                    )
-                    m.d.comb += [
-                        earlier.clear.eq(self.clear),
-                        earlier.last.eq(self.last),
-                        earlier.valid.eq(delay(m, self.valid, row - span, name=f"valid_{row}")),
-                        earlier.entry.eq(stream),
-                    ]
-                    stream = earlier.earlier
-                here = stream
+            if 0 < line < config.window and tap == 0:
+                m.submodules[f"line_{line}"] = earlier = Line(
+                    width=width, depth=config.line_depth, latency=span
+                )
+                m.d.comb += [
+                    earlier.clear.eq(self.clear),
+                    earlier.last.eq(self.last),
+                    earlier.valid.eq(delay(m, self.valid, row - span, name=f"valid_{row}")),
+                    earlier.entry.eq(stream),
+                ]
+                here = stream = earlier.earlier
             m.d.comb += self.activations.word_select(row, width).eq(here)
             current = Signal(width, name=f"current_{row}")
             above = Signal(width, name=f"before_{row}")

@@ -13,7 +13,16 @@ import numpy as np
 
 from weft.compiler.program import Program
 from weft.hw.config import Space
-from weft.hw.isa import DIGIT_BITS, LOOPS, PAIR_SHIFT, Elementwise, Instruction, results
+from weft.hw.isa import (
+    DIGIT_BITS,
+    LOOPS,
+    PAIR_SHIFT,
+    Elementwise,
+    Instruction,
+    groups_of_tile,
+    results,
+    tiles_of_word,
+)
 from weft.sim.engine import RunResult
 
 #: Steps of an instruction that are worked on together.
@@ -56,7 +65,7 @@ class Machine:
         if ins.copy_words:
             self._start_copy(ins)
         turns = {loop: getattr(ins, f"last_{loop}") + 1 for loop in LOOPS}
-        totals = self._window if ins.window else self._steps
+        totals = self._pairs if ins.pair else self._window if ins.window else self._steps
         codes = [
             self._requantize(ins, tile, totals(ins, turns, tile)) for tile in range(turns["tile"])
         ]
@@ -132,6 +141,27 @@ class Machine:
         shown = total[ins.skip_y :: ins.every_y + 1, ins.skip_x :: ins.every_x + 1]
         return shown.reshape(-1, config.columns)
 
+    def _pairs(self, ins: Instruction, turns: Mapping[str, int], tile: int) -> np.ndarray:
+        """Totals (pixels, 2 * columns) of a tile whose words come from two tensors in turns."""
+        config = self.config
+        words = self._words(ins, turns, tile, np.arange(turns["oy"])).reshape(-1, config.rows)
+        weight = self.weight[_weight_index(ins, turns)[tile].reshape(-1)]
+        parts = words.reshape(len(words), config.tiles_per_word, config.columns)
+        part = 2 * (tile % tiles_of_word(ins, config))
+        # The later part waits for a step. Before the first step lies whatever was there.
+        now, later = parts[:, part], np.roll(parts[:, part + 1], 1, axis=0)
+        second = np.arange(len(words))[:, None] % 2 == 1
+        entry, lines = np.where(second, now, later), np.where(second, later, now)
+        chosen = weight[np.arange(len(words)) % len(weight)]
+        total = np.zeros(entry.shape, np.int64)
+        for line in range(config.window):
+            for tap in range(config.span):
+                moved = np.roll(lines if line else entry, 2 * line + tap, axis=0)
+                total = total + moved * chosen[:, line * config.span + tap]
+        total = total.reshape(turns["oy"], turns["ox"], -1)
+        shown = total[ins.skip_y :: ins.every_y + 1, ins.skip_x :: ins.every_x + 1]
+        return shown.reshape(-1, 2 * config.columns)
+
     def _words(
         self, ins: Instruction, turns: Mapping[str, int], tile: int, rows: np.ndarray
     ) -> np.ndarray:
@@ -160,14 +190,14 @@ class Machine:
             source = source + index[loop] * stride
             gone += (turns[loop] - 1) * stride
         if ins.share:
-            source = source + tile // self.config.tiles_per_word
+            source = source + tile // tiles_of_word(ins, self.config)
         y = ins.origin_y + index["oy"] * ins.stride_y + index["ky"] * ins.step_y
         x = ins.origin_x + index["ox"] * ins.stride_x + index["kx"] * ins.step_x
         return source, y, x
 
     def _requantize(self, ins: Instruction, tile: int, total: np.ndarray) -> np.ndarray:
         config = self.config
-        groups = config.groups
+        groups = groups_of_tile(ins, config)
         rows = slice(ins.parameter + tile * groups, ins.parameter + (tile + 1) * groups)
         fields = self.parameters[rows].reshape(-1, config.parameter_words).T
         if ins.elementwise:
@@ -186,7 +216,7 @@ class Machine:
     def _pair(self, ins: Instruction, total: np.ndarray) -> np.ndarray:
         """What is made of the two activations in a total."""
         second = (total & 0xFF ^ 0x80) - 0x80
-        first = (total - second >> PAIR_SHIFT) - ins.zero_0
+        first = (second - total >> PAIR_SHIFT) - ins.zero_0
         second = second - ins.zero_1
         bits = self.config.multiplier_bits
         match Elementwise(ins.elementwise):
@@ -213,11 +243,11 @@ class Machine:
         first = ins.target_group * config.lanes
         depth = 1 << (config.activation_depth - 1).bit_length()
         for tile in range(len(codes)):
-            count = config.columns
+            count = width = codes.shape[2]
             if tile == len(codes) - 1:
                 count = (ins.last_group + 1) * config.lanes
             for column in range(count):
-                word, lane = divmod(first + tile * config.columns + column, config.rows)
+                word, lane = divmod(first + tile * width + column, config.rows)
                 self.activation[(pixel + word) % depth, lane] = codes[tile, :, column]
 
 

@@ -93,6 +93,10 @@ def array_options(
             help="Image rows that take turns in it, with --window 1.",
         ),
         click.option(
+            "--pairs", type=int, is_flag=True, flag_value=1, default=None,
+            help="Sums of two tensors in one step a result, with --window 3 or more.",
+        ),
+        click.option(
             "--multiplier-bits", type=click.IntRange(1, 31), metavar="N",
             help="Bits of its requantizer's multiplier; fewer than 31 are not exact.",
         ),

@@ -130,8 +130,9 @@ ECP5_85F = Chip(
         window=3,
         multiplier_bits=31,
         elementwise=1,
-        # 128 of the array, 24 of the requantizer, 8 of the elementwise units: 4 too many.
-        table_multipliers=4,
+        pairs=1,
+        # 128 of the array, 24 of the requantizer, 16 of the elementwise units: 12 too many.
+        table_multipliers=12,
         stream=1,
         copies=1,
     ),

@@ -6,11 +6,16 @@ import re
 import pytest
 
 from weft.boards.floorplan import constrain, floorplan
-from weft.boards.registry import BOARDS
 from weft.hw.config import Config
 
 CONFIG = Config(rows=16, columns=8, lanes=8, weight_depth=2048, table_multipliers=4)
-#: Blocks that other memories of such a core may be made of.
+#: Multipliers behind the array, and blocks that other memories of such a core may be made of.
+MULTIPLIERS = [
+    *(f"elementwise.unit_{unit}.multiply.{part}.product_mult"
+      for unit in range(0, 8, 2) for part in ("low", "high")),
+    *(f"requantize_{lane}.multiply.{part}.product_mult"
+      for lane in range(8) for part in ("low", "high", "both")),
+]  # fmt: skip
 MEMORIES = [
     *(f"activation.bank_{bank}.block_{first}_{bit}"
       for bank in (0, 4, 8, 12) for first, bits in ((0, range(0, 32, 4)), (4096, (0, 16)))
@@ -29,8 +34,8 @@ def position(place):
 
 
 def test_every_cell_has_a_place_of_its_own():
-    places = floorplan(CONFIG, MEMORIES)
-    assert len(places) == (128 - 4 + 8 * 3 + 4 * 2) + 128 + len(MEMORIES)
+    places = floorplan(CONFIG, MULTIPLIERS + MEMORIES)
+    assert len(places) == 128 - 4 + 128 + len(MULTIPLIERS) + len(MEMORIES)
     assert len(set(places.values())) == len(places)
     kinds = {
         kind: {name.split(".")[0] for name, place in places.items() if f"/{kind}" in place}
@@ -45,8 +50,9 @@ def test_every_cell_has_a_place_of_its_own():
 
 def test_an_array_without_tables_keeps_its_places():
     whole = Config(rows=16, columns=8, lanes=8)
-    places = floorplan(whole, [])
+    places = floorplan(whole, MULTIPLIERS)
     assert len(places) == len(set(places.values())) == 128 + 128 + 28
+    assert len(set(places) & set(MULTIPLIERS)) == 28
 
 
 def test_weights_lie_beside_their_multipliers():

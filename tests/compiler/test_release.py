@@ -212,7 +212,7 @@ def assert_released(made: Program) -> None:
     late = still_storing(made.instructions, made.released, made.config)
     for index, ins in enumerate(made.instructions):
         turns = turns_of(ins)
-        read = words & words_read(ins, turns, len(words), made.config.tiles_per_word)
+        read = words & words_read(ins, turns, made.config, len(words))
         assert not read.any() or index <= made.released
         written = words & words_written(ins, turns, made.config, len(words))
         assert not written.any() or (index < made.released and index not in late)

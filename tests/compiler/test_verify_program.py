@@ -9,7 +9,7 @@ import pytest
 from random_networks import random_inputs, random_network
 
 from weft.compiler.compile import compile_network, fit
-from weft.compiler.network import Conv2D, MaxPool, Network, Port, Requantize, Tensor
+from weft.compiler.network import Add, Conv2D, MaxPool, Network, Port, Requantize, Tensor
 from weft.compiler.program import Program
 from weft.compiler.verify_program import verify
 from weft.compiler.words import turns_of, words_read, words_written
@@ -124,8 +124,10 @@ def test_words_read_and_written(seed):
     """The sets are those of every single step, of instructions that make no sense as well."""
     print("seed", seed)
     rng = np.random.default_rng(seed)
-    config = Config(rows=4, columns=2, lanes=2)
-    for _ in range(20):
+    plain = Config(rows=4, columns=2, lanes=2)
+    pairs = Config(rows=16, columns=2, lanes=2, window=4, pairs=1)
+    for number in range(20):
+        config = (plain, pairs)[number % 2]
         ins = Instruction(
             **{f"last_{loop}": int(rng.integers(3)) for loop in LOOPS},
             **{f"source_{loop}": int(rng.integers(-40, 40)) for loop in LOOPS},
@@ -135,15 +137,21 @@ def test_words_read_and_written(seed):
             height=int(rng.integers(1, 6)), width=int(rng.integers(1, 6)),
             source=int(rng.integers(64)), target=int(rng.integers(64)),
             target_oy=int(rng.integers(40)), target_ox=int(rng.integers(40)),
-            target_group=int(rng.integers(2)), share=int(rng.integers(2)),
+            target_group=int(rng.integers(config.rows // 2)), share=int(rng.integers(2)),
+            pair=int(rng.integers(2)) * config.pairs,
         )  # fmt: skip
         turns = turns_of(ins)
-        assert set(np.flatnonzero(words_read(ins, turns, 64, 2))) == step_by_step(ins, turns, 64, 2)
+        # A tile of pairs has two parts of a word, and the last one here the first of them alone.
+        lanes = 4 if ins.pair else 2
+        tiles = config.rows // lanes
+        read = set(np.flatnonzero(words_read(ins, turns, config, 64)))
+        assert read == step_by_step(ins, turns, 64, tiles)
         assert set(np.flatnonzero(words_written(ins, turns, config, 64))) == {
             (ins.target + oy * ins.target_oy + ox * ins.target_ox
-             + (2 * ins.target_group + 2 * tile + lane) // 4) % 64
+             + (2 * ins.target_group + lanes * tile + lane) // config.rows) % 64
             for oy in range(turns["oy"]) for ox in range(turns["ox"])
-            for tile in range(turns["tile"]) for lane in range(2)
+            for tile in range(turns["tile"])
+            for lane in range(2 if tile == turns["tile"] - 1 else lanes)
         }  # fmt: skip
 
 
@@ -223,6 +231,30 @@ def test_second_path(values, fault):
 )
 def test_second_path_with_rows_in_turns(values, fault):
     made = windowed(rows=4, window=1, interleave=3)
+    assert fault in rejected(with_instructions(made, [replace(made.instructions[0], **values)]))
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"window": 0}, "takes words in turns on the first path"),
+        ({"last_kx": 0}, "takes words in turns with other than two steps a pixel"),
+        ({"last_ky": 1}, "takes words in turns with other than two steps a pixel"),
+        ({"peak": 1}, "takes words in turns with other than two steps a pixel"),
+        ({"skip_x": 1}, "has results of words that come later"),
+        ({"parameter": 1}, "reads parameter row 2 of 2"),
+    ],
+)
+def test_words_of_two_tensors_in_turns(values, fault):
+    shapes = dict.fromkeys("abc", (5, 5, 8))
+    requantize = Requantize(np.full(8, 1, np.int32))
+    node = Add("add", ("a", "b"), "c", left=(0, 0), requantize=requantize)
+    ports = {n: Port(n, n, s, "int8") for n, s in shapes.items()}
+    tensors = {n: Tensor(n, s, 1.0) for n, s in shapes.items()}
+    network = Network("net", tensors, [node], [ports["a"], ports["b"]], [ports["c"]])
+    config = Config(rows=16, columns=4, window=3, pairs=1, activation_depth=200)
+    made = compile_network(network, config)
+    assert made.instructions[0].pair == 1
     assert fault in rejected(with_instructions(made, [replace(made.instructions[0], **values)]))
 
 

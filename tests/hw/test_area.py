@@ -32,6 +32,7 @@ SMALL = Config(rows=4, columns=4, activation_depth=1024, weight_depth=256, param
         ({"lanes": 2, "multiplier_bits": 17}, 16 + 2 * 3, 8),
         ({"lanes": 2, "elementwise": 1}, 16 + 2, 8),
         ({"elementwise": 1}, 16 + 2, 8),  # two lanes share one
+        ({"rows": 16, "elementwise": 1, "window": 3, "pairs": 1}, 64 + 4, 32),
         ({"multiplier_bits": 31, "elementwise": 1}, 16 + 4 * 3 + 2 * 2, 8),
         ({"table_multipliers": 3}, 13, 7),
         ({"table_multipliers": 16}, 0, 0),

@@ -104,3 +104,43 @@ def test_groups(columns, lanes, simulator, seed):
         )
         want.append((address, flags_wanted, values))
     assert got == want
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_two_results_of_a_pixel_come_one_by_one(seed):
+    print("seed", seed)
+    rng = np.random.default_rng(seed)
+    config = Config(rows=16, columns=2, window=3, pairs=1, accumulator_bits=WIDTH)
+    layout = late_layout(config)
+    stimulus = {"fields": [], "begin": [], "pixel": []}
+    expected = []
+    for _ in range(60):
+        tiles, height, width = (int(x) for x in rng.integers(1, 4, 3))
+        parameter, last_group = int(rng.integers(99)), int(rng.integers(2))
+        fields = {"parameter": parameter, "last_group": last_group, "pair": 1}
+        turns = [(0, 1)]
+        for following, tile in pixels(tiles, height, width):
+            last_tile = int(tile == tiles - 1)
+            for second in range(2):
+                flags = {"valid": 1, "second": second, "next": following, "last_tile": last_tile}
+                skip = int(last_tile and second > last_group)
+                stored = int(second or (last_tile and last_group == 0))
+                group = {"valid": 1, "skip": skip, "stored": stored, "final": second,
+                         "next": following}  # fmt: skip
+                turns.append((Pixel.const(flags).as_bits(), 0))
+                number = len(stimulus["begin"]) + len(turns) - 1
+                address = parameter + 2 * tile + second
+                expected.append((number, address, Group.const(group).as_bits()))
+        turns += [(0, 0)] * 3
+        stimulus["pixel"] += [pixel for pixel, _ in turns]
+        stimulus["begin"] += [begin for _, begin in turns]
+        stimulus["fields"] += [layout.const(fields).as_bits()] * len(turns)
+    # A pixel comes a cycle before its totals.
+    stimulus["pixel"] = [*stimulus["pixel"][1:], 0]
+    stimulus["totals"] = rng.integers(0, 1 << 2 * WIDTH, len(stimulus["begin"]))
+    seen = play(Collect(config), stimulus, simulator="icarus")
+    later = Collect.latency
+    for cycle, address, group in expected:
+        assert seen["parameter_address"][cycle] == address
+        assert seen["group"][cycle + later] == group
+        assert seen["values"][cycle + later] == stimulus["totals"][cycle]

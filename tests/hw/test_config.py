@@ -94,7 +94,7 @@ def test_stream():
 
 def test_digest_is_stable():
     # Bitstreams and programs made earlier are recognised by it: a change needs a new FORMAT.
-    assert module.FORMAT == 5
+    assert module.FORMAT == 6
     assert CONFIG.digest == "e98251daac1fca92"
     assert Config(**asdict(CONFIG)).digest == CONFIG.digest
 
@@ -105,6 +105,10 @@ def test_digest_knows_every_size(name):
     if name == "interleave":
         window = replace(CONFIG, rows=24, columns=12, window=1)
         assert replace(window, interleave=3).digest != window.digest
+        return
+    if name == "pairs":
+        window = Config(rows=16, columns=8, window=3)
+        assert replace(window, pairs=1).digest != window.digest
         return
     changed = replace(CONFIG, **{name: other or getattr(CONFIG, name) + 1})
     assert changed.digest != CONFIG.digest
@@ -142,6 +146,28 @@ def test_interleave(rows, window, interleave):
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         Config(rows=rows, columns=4, window=window, interleave=interleave)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "window"), [(16, 8, 0), (16, 8, 2), (9, 3, 3), (12, 12, 3), (15, 5, 3)]
+)
+def test_pairs(rows, columns, window):
+    message = (
+        "pairs needs a window of three image rows or more, four rows or more for each, and an even "
+        f"number of tiles in a word, not {rows} x {columns} with window {window}"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Config(rows=rows, columns=columns, window=window, pairs=1)
+
+
+@pytest.mark.parametrize("parts", [{"lanes": 4}, {"single_port": 1}])
+def test_pairs_have_results_in_every_step(parts):
+    message = (
+        "pairs has results in every step: lanes must take all columns at once, and the activation "
+        "memory be written while it is read"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Config(rows=16, columns=8, window=3, pairs=1, **parts)
 
 
 def test_span():

@@ -11,6 +11,9 @@ from weft.hw.isa import Elementwise as Operation
 
 ARRAYS = {
     "shared": Config(rows=8, columns=4, multiplier_bits=31, elementwise=1),
+    "a result in every step": Config(
+        rows=16, columns=4, window=3, pairs=1, multiplier_bits=31, elementwise=1
+    ),
     "one group, odd": Config(rows=3, columns=3, multiplier_bits=31, elementwise=1),
     "two groups": Config(rows=4, columns=4, lanes=2, multiplier_bits=31, elementwise=1),
 }
@@ -24,7 +27,7 @@ def test_lanes(array, operation):
     config = ARRAYS[array]
     count, lanes = 1000, config.lanes
     x = rng.integers(-128, 128, (2, count, lanes))
-    values = 256 * x[0] + x[1]
+    values = x[1] - 256 * x[0]
     if operation == Operation.NONE:
         values = rng.integers(-(2**31), 2**31, (count, lanes))
     biases = rng.integers(-(2**31), 2**31, (count, lanes))

@@ -70,3 +70,26 @@ def test_rows_meet_lines_and_taps(rows, columns, lanes, window, seed):
             for word in seen["activations"][cycles[steps] + row].tolist()
         ]
         assert_array_equal(shown, values[steps - before], err_msg=f"row {row}")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_enters_the_lines_may_be_other_activations(seed):
+    print("seed", seed)
+    rng = np.random.default_rng(seed)
+    config = Config(rows=16, columns=2, window=3, pairs=1, line_depth=16)
+    entry, lines = rng.integers(0, 1 << 16, (2, 60))
+    clear, valid = np.zeros(60, int), np.ones(60, int)
+    clear[0], valid[0] = 1, 0
+    seen = play(
+        Window(config),
+        # Lines of two steps, which are the shortest.
+        {"clear": clear, "last": valid, "valid": valid, "entry": entry, "lines": lines},
+        simulator="icarus",
+    )
+    for row in range(15):
+        line, tap = divmod(row, config.span)
+        ago = 2 * line + tap
+        steps = np.arange(1 + ago, 60 - row)
+        shown = [int(word) >> (16 * row) & 0xFFFF for word in seen["activations"][steps + row]]
+        stream = lines if line else entry
+        assert_array_equal(shown, stream[steps - ago], err_msg=f"row {row}")

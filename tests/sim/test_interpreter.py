@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from random_networks import random_inputs, random_network
+from random_networks import random_inputs, random_network, single_operator
 
 from weft.compiler.compile import compile_network, fit
 from weft.compiler.network import Network, Port, Tensor
@@ -27,15 +27,21 @@ class Spelled:
         # Groups go to consecutive lane groups: count them from the memory's first.
         self.lane_groups = self.config.rows // self.config.lanes
         self.group = ins.target * self.lane_groups + ins.target_group
+        self.groups = 2 if ins.pair else self.config.groups
+        self.sharing = self.config.tiles_per_word // (2 if ins.pair else 1)
 
     def run(self) -> None:
         ins = self.ins
         for tile in range(ins.last_tile + 1):
             first = self.weight
-            totals = self.windows(tile) if ins.window else self.pixels(tile)
+            totals = (
+                self.pairs(tile) if ins.pair
+                else self.windows(tile) if ins.window
+                else self.pixels(tile)
+            )  # fmt: skip
             for (oy, ox), total in totals.items():
                 self.store(tile, oy * ins.target_oy + ox * ins.target_ox, total)
-            self.group += self.config.groups
+            self.group += self.groups
             if ins.hold_tiles:
                 self.weight = first
 
@@ -51,7 +57,7 @@ class Spelled:
             if index[loop] < getattr(self.ins, f"last_{loop}"):
                 self.source += getattr(self.ins, f"source_{loop}")
                 if loop == "tile" and self.ins.share:
-                    self.source += (index["tile"] + 1) % self.config.tiles_per_word == 0
+                    self.source += (index["tile"] + 1) % self.sharing == 0
                 return
 
     def pixels(self, tile: int) -> dict:
@@ -95,13 +101,44 @@ class Spelled:
         self.weight += 1
         return totals
 
+    def pairs(self, tile: int) -> dict:
+        """Total n is made of what entered in the steps before it."""
+        ins, columns, config = self.ins, self.config.columns, self.config
+        part = tile % self.sharing * 2 * columns
+        halves, entry, lines, totals = np.zeros((0, 2, columns), np.int64), [], [], {}
+        first = self.weight
+        for oy, ox in np.ndindex(ins.last_oy + 1, ins.last_ox + 1):
+            self.weight = first
+            found = []
+            for kx in range(2):
+                self.weight = first if ins.hold_taps else self.weight
+                x = ins.origin_x + ox * ins.stride_x + kx * ins.step_x
+                word = self.word(ins.origin_y + oy * ins.stride_y, x)[part : part + 2 * columns]
+                self.move(block=0, kx=kx, ky=0, digit=0, ox=ox, oy=oy, tile=tile)
+                halves = np.concatenate([halves, word.reshape(1, 2, columns)])
+                before = halves[-2, 1] if len(halves) > 1 else None
+                entry.append(halves[-1, 0] if kx else before)
+                lines.append(before if kx else halves[-1, 0])
+                total = np.zeros(columns, np.int64)
+                for line, tap in np.ndindex(config.window, config.span):
+                    weights = self.tiles[self.weight, line * config.span + tap]
+                    ago = 2 * line + tap
+                    stream = lines if line else entry
+                    if ox >= ins.skip_x and weights.any():
+                        total += stream[len(stream) - 1 - ago] * weights
+                found.append(total)
+                self.weight += 1
+            if ox >= ins.skip_x:
+                totals[oy, ox - ins.skip_x] = np.concatenate(found)
+        return totals
+
     def store(self, tile: int, pixel: int, total: np.ndarray) -> None:
         ins, lanes = self.ins, self.config.lanes
-        for column in range(self.config.columns):
+        for column in range(self.groups * lanes):
             group, lane = divmod(column, lanes)
             if tile == ins.last_tile and group > ins.last_group:
                 continue
-            row = ins.parameter + tile * self.config.groups + group
+            row = ins.parameter + tile * self.groups + group
             bias, shift = self.parameters[row * lanes + lane]
             value = int(total[column]) + bias
             value = (abs(value) + ((1 << shift) >> 1) >> shift) * (1 if value >= 0 else -1)
@@ -136,6 +173,28 @@ def test_random_programs(seed):
             Spelled(ins, program, expected).run()
             machine._execute(ins)
             np.testing.assert_array_equal(machine.activation, expected, str(ins))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sums_of_two_tensors(seed):
+    """The same on arrays that take words of two tensors in turns."""
+    print("seed", seed)
+    seen = 0
+    for number in range(20):
+        rng = np.random.default_rng([seed, number])
+        network = single_operator(rng, "Add", size=2000)
+        columns = int(rng.integers(1, 4))
+        config = Config(rows=12 * columns, columns=columns, window=3, pairs=1)
+        program = compile_network(network, fit(network, config))
+        machine = interpreter.Machine(program)
+        machine.activation[:] = rng.integers(-128, 128, machine.activation.shape)
+        expected = machine.activation.copy()
+        for ins in program.instructions:
+            Spelled(ins, program, expected).run()
+            machine._execute(ins)
+            np.testing.assert_array_equal(machine.activation, expected, str(ins))
+            seen += ins.pair
+    assert seen
 
 
 def single(ins: Instruction, config: Config, weights, bias=0, shift=0) -> Program:
