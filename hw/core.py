@@ -192,16 +192,18 @@ class Core(wiring.Component):
         config = self.config
         array = m.submodules.array
         until_sums = pipeline(config)["read"] + array.latency
-        action = delay(m, m.submodules.sequencer.action, until_sums, name="action")
+        soon = delay(m, m.submodules.sequencer.action, until_sums - 1, name="action_soon")
+        action = delay(m, soon, 1, name="action")
         totals = []
         for group in range(config.groups):
             if group:
-                action = delay(m, action, 1, name=f"action_group_{group}")
+                soon, action = action, delay(m, action, 1, name=f"action_group_{group}")
             for column in range(group * config.lanes, (group + 1) * config.lanes):
                 accumulator = Accumulator(sum_width=array.width, width=config.accumulator_bits)
                 m.submodules[f"accumulator_{column}"] = accumulator
                 m.d.comb += [
                     accumulator.action.eq(action),
+                    accumulator.soon.eq(soon),
                     accumulator.sum.eq(array.sums.word_select(column, array.width)),
                     accumulator.peak.eq(m.submodules.decoder.late.peak),
                 ]
