@@ -76,10 +76,12 @@ def test_rtl(name):
 def sum_of(channels, *, same=False, signs=(1, 1), first=0):
     """A sum of scaled tensors of 6 x 5 pixels; `first` is the operand that is halved."""
     shape = (6, 5, channels)
-    half = Scaling(np.array([1 << 30]), np.array([0]))
-    other = Scaling(np.array([1500000001]), np.array([-2]))
+    half = Scaling(np.array([0]), np.array([1 << 30]), "double")
+    other = Scaling(np.array([-2]), np.array([1500000001]), "double")
     scalings = (half, other) if first == 0 else (other, half)
-    requantize = Requantize(shift=np.array([-17]), multiplier=np.array([1400000003]), zero_point=5)
+    requantize = Requantize(
+        shift=np.array([-17]), multiplier=np.array([1400000003]), rounding="double", zero_point=5
+    )
     names = ("a", "a") if same else ("a", "b")
     node = Add("add", names, "c", left=(20, 20), requantize=requantize, signs=signs,
                scalings=scalings)  # fmt: skip
