@@ -356,10 +356,11 @@ class Build:
             run_tool(command, directory=self.out, log=self.out / "synthesis.log")
 
         self._stage("synthesize", inputs, ["top.json", "top.rpt"], make)
-        places = self.board.floorplan(self.config) if self.board.floorplan else {}
-        if places:
+        if self.board.floorplan:
             netlist = self.out / "top.json"
-            netlist.write_bytes(constrain(netlist.read_bytes(), places)[0])
+            netlist.write_bytes(
+                constrain(netlist.read_bytes(), self.config, self.board.floorplan)[0]
+            )
 
     def _place(self) -> BuildReport:
         """Place and route with one seed after another; the first that meets the clock, or best."""

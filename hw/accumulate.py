@@ -20,7 +20,7 @@ class Accumulator(wiring.Component):
     sum : In(signed(sum_width))
     action : In(Action)
     peak : In(1)
-        Show the maximum of the sums, which must fit int8, instead of the total.
+        With actions: keep the maximum of the sums, which must fit int8, instead of the total.
     total : Out(signed(width))
         One cycle after a valid action.
     """
@@ -40,16 +40,13 @@ class Accumulator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         total = Signal.like(self.total, name="accumulator", reset_less=True)
-        peak = Signal(signed(8), reset_less=True)
         base = Signal.like(total)
-        with m.If(self.action.digit):
-            m.d.comb += base.eq(total << DIGIT_BITS)
-        with m.Elif(~self.action.first):
-            m.d.comb += base.eq(total)
-        with m.If(self.action.valid):
+        # The largest sum takes the place of the total: nothing is added to it.
+        with m.If(~(self.action.first | self.peak)):
+            m.d.comb += base.eq(Mux(self.action.digit, total << DIGIT_BITS, total))
+        # The sign of a difference: a carry chain, which a comparison of 8 bits would not be.
+        larger = (total[:8].as_signed() - self.sum[:8].as_signed())[-1]
+        with m.If(self.action.valid & (~self.peak | self.action.first | larger)):
             m.d.sync += total.eq(base + self.sum)
-            # The sign of a difference: a carry chain, which a comparison of 8 bits would not be.
-            with m.If(self.action.first | (peak - self.sum[:8].as_signed())[-1]):
-                m.d.sync += peak.eq(self.sum)
-        m.d.comb += self.total.eq(Mux(self.peak, peak, total))
+        m.d.comb += self.total.eq(total)
         return m

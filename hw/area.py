@@ -116,7 +116,7 @@ def _window_rows(config: Config) -> int:
     """Rows with a multiplexer for the second activation path."""
     if not config.window:
         return 0
-    return config.span if config.interleave else config.rows
+    return config.span * config.window
 
 
 def _banks(config: Config) -> list[tuple[int, int]]:

@@ -129,7 +129,7 @@ class Array(wiring.Component):
         lanes = config.lanes
         windows = [self._window(m, group) for group in range(config.groups)]
         # Rows with a second path; others meet weights of 0 on it.
-        paths = config.span if config.interleave else config.rows
+        paths = config.span * config.window if config.window else 0
         above: list[Value] = [Const(0, lanes * self.width)] * config.groups
         # The choice moves down with the data: no wire goes to all cells.
         second: Value = self.window if config.window else Const(0)

@@ -24,7 +24,7 @@ from weft.hw.elementwise_lanes import ElementwiseLanes
 from weft.hw.gather import Ahead, Gather
 from weft.hw.intake import Intake
 from weft.hw.isa import Elementwise as Operation
-from weft.hw.latency import SEQUENCE, pipeline
+from weft.hw.latency import SEQUENCE, activation_read, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
 from weft.hw.ports import LoadWord, core_ports
 from weft.hw.readback import ReadBack
@@ -118,10 +118,10 @@ class Core(wiring.Component):
             ]
             with m.If(~decoder.asking):
                 m.d.comb += program.read_address.eq(copier.read_address)
-        with m.If(self.busy):
-            m.d.sync += self.cycles.eq(self.cycles + 1)
-        with m.Elif(self.start):
+        with m.If(self.start & ~self.busy):
             m.d.sync += self.cycles.eq(0)
+        with m.Elif(self.busy):
+            m.d.sync += self.cycles.eq(self.cycles + 1)
 
     def _connect_reads(self, m: Module) -> None:
         """A word and a tile per step; outside the image the word is the fill code."""
@@ -134,7 +134,7 @@ class Core(wiring.Component):
         m.d.comb += activation.read_address.eq(
             Mux(self.busy, sequencer.source, m.submodules.readback.read_address)
         )
-        inside = delay(m, sequencer.inside, Bank.latency - 1, name="inside")
+        inside = delay(m, sequencer.inside, activation_read(config) - 1, name="inside")
         word = Signal(8 * config.rows)
         fill = Cat(entering.fill for _ in range(config.rows))
         m.d.comb += word.eq(Mux(inside, activation.read_data, fill))
@@ -146,7 +146,7 @@ class Core(wiring.Component):
             array.weights.eq(weight.read_data),
         ]
         if config.window:
-            part = delay(m, sequencer.part, Bank.latency, name="part")
+            part = delay(m, sequencer.part, activation_read(config), name="part")
             entry = word.word_select(part, 8 * config.columns)
             if config.pairs:
                 self._connect_pairs(m, word, part, entry)
@@ -174,7 +174,8 @@ class Core(wiring.Component):
         """Both halves of each word, one after the other: the first tensor's enter the lines."""
         array, width = m.submodules.array, 8 * self.config.columns
         pair = m.submodules.decoder.entering.pair
-        second = delay(m, m.submodules.sequencer.second, Bank.latency - 1, name="second")
+        until = activation_read(self.config) - 1
+        second = delay(m, m.submodules.sequencer.second, until, name="second")
         #: Which of the two takes the later half of the word before; the other takes the first one.
         later = {"entry": Signal(name="later_entry"), "lines": Signal(name="later_lines")}
         m.d.sync += [later["entry"].eq(pair & ~second), later["lines"].eq(pair & second)]
@@ -277,7 +278,7 @@ class Core(wiring.Component):
             m.d.comb += getattr(activation, f"store_{name}").eq(value)
 
     def _connect_elementwise(self, m: Module) -> Value:
-        """The elementwise units; the values behind them."""
+        """The elementwise units; the values behind them, with their biases."""
         fields, collect = m.submodules.decoder.late, m.submodules.collect
         m.submodules.elementwise = lanes = ElementwiseLanes(self.config)
         names = ["zero_0", "zero_1"]
@@ -286,6 +287,7 @@ class Core(wiring.Component):
         m.d.comb += [
             lanes.values.eq(collect.values),
             lanes.valid.eq(collect.group.valid),
+            lanes.biases.eq(m.submodules.parameter.bias),
             lanes.operation.eq(fields.elementwise),
             *(getattr(lanes, name).eq(getattr(fields, name)) for name in names),
         ]
@@ -303,6 +305,8 @@ class Core(wiring.Component):
             requantize = Requantize(width=width)
         m.submodules[f"requantize_{lane}"] = requantize
         for name, field_width in parameter.fields.items():
+            if name == "bias" and config.elementwise:
+                continue  # already added
             field = getattr(parameter, name).word_select(lane, field_width)
             m.d.comb += getattr(requantize, name).eq(field)
         m.d.comb += [

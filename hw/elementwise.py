@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 from weft.hw.delay import delay
 from weft.hw.isa import Elementwise as Operation
 from weft.hw.multiply import Multiply
+from weft.hw.primitives.sums import chosen_sum, signed_sum
 from weft.hw.rounding_shift import RoundingShift
 
 #: Left shift of an addition's operands: TFLite's.
@@ -32,9 +33,12 @@ class Elementwise(wiring.Component):
 
     Members
     -------
-    value : In(signed(width))
+    value, other : In(signed(width))
+    choose_other : In(1)
+        Take `other` for the value.
     operation : In(Operation)
-        This and all further inputs are constant while results are on their way.
+        This and all further inputs are constant while results are on their way, and for two cycles
+        before.
     zero_0, zero_1 : In(signed(9))
     factor : In(multiplier_bits)
     factor_shift : In(5)
@@ -51,6 +55,8 @@ class Elementwise(wiring.Component):
         super().__init__(
             {
                 "value": In(signed(width)),
+                "other": In(signed(width)),
+                "choose_other": In(1),
                 "operation": In(Operation),
                 "zero_0": In(signed(9)),
                 "zero_1": In(signed(9)),
@@ -68,42 +74,69 @@ class Elementwise(wiring.Component):
         drop = max(bits - LEFT_SHIFT, 0)
         grow = max(LEFT_SHIFT - bits, 0)
 
-        # Stage 1: the operands, less their zero points.
-        x1 = self.value[:8].as_signed()
-        d0 = Signal(signed(10))
-        d1 = Signal(signed(9))
+        # What is made of the constants, a cycle before anything needs it.
+        product, add, minus = Signal(), Signal(), Signal()
+        more_0 = Signal(10)
+        factor = Signal.like(self.factor)
         m.d.sync += [
-            # -v is ~v + 1, and the carry of x1 is taken off: 1 - carry.
-            d0.eq(~(self.value >> 8) + ~self.value[7] - self.zero_0),
-            d1.eq(x1 - self.zero_1),
+            product.eq(self.operation == Operation.MULTIPLY),
+            add.eq(self.operation != Operation.MULTIPLY),
+            minus.eq(self.operation == Operation.SUBTRACT),
+            more_0.eq(self.zero_0 - 1),
+            factor.eq(Mux(self.operation == Operation.MULTIPLY, 0, self.factor)),
         ]
 
-        # The product: of both, or of the second with its factor.
-        b_width = max(bits + 1, 10)
-        m.submodules.multiply = multiply = Multiply(
-            a_width=9, b_width=b_width, half_bit=max(drop - 1, 0)
+        # Stage 1: the operands, less their zero points. A negative x1 has taken one from -x0; the
+        # bit that tells it meets a one. Of ``-x0 + zero_0 - 1`` every bit is d0's inverted.
+        either = (self.other, self.value)
+        high, low = ([side[7:18] for side in either], [side[:8].as_signed() for side in either])
+        sum_0 = chosen_sum(
+            m,
+            platform,
+            Cat(1, more_0),
+            choice=self.choose_other,
+            b=high[0],
+            c=high[1],
+            name="sum_0",
         )
-        product = self.operation == Operation.MULTIPLY
+        sum_1 = chosen_sum(
+            m, platform, ~self.zero_1, choice=self.choose_other, b=low[0], c=low[1], carry=1,
+            name="sum_1",
+        )  # fmt: skip
+        inverted_0 = Signal(signed(10))
+        d1 = Signal(signed(9))
+        m.d.sync += [inverted_0.eq(sum_0[1:]), d1.eq(sum_1)]
+
+        # The product: of both, or of the second with its factor. The first operand comes at the
+        # upper end, so that it meets few of the factor's bits.
+        b_width = max(bits + 1, 10)
+        place = b_width - 10
+        m.submodules.multiply = multiply = Multiply(a_width=9, b_width=b_width)
+        upper = Mux(product, ~inverted_0, Cat(factor, 0)[place:b_width])
         m.d.comb += [
             multiply.a.eq(d1),
-            multiply.b.eq(Mux(product, d0, self.factor)),
-            multiply.half.eq(~product & (drop > 0) & (~self.single | (self.factor_shift == 0))),
+            multiply.b.eq(Cat(factor[:place], upper)),
         ]
 
         # The scaled second operand.
-        m.submodules.shifted = shifted = RoundingShift(width=30)
+        # In halves; a factor of fewer bits than the left shift leaves nothing to round.
+        scaled = multiply.product
+        halves = (scaled >> drop - 1) if drop else (scaled << grow + 1)
+        m.submodules.shifted = shifted = RoundingShift(width=30, kept=29)
         m.d.comb += [
-            shifted.value.eq((multiply.product >> drop) << grow),
+            shifted.value.eq(halves),
             shifted.shift.eq(self.factor_shift),
             shifted.up.eq(self.single),
         ]
 
         # The last stage: their sum, or the product. -v is ~v + 1; the carries ride on one input.
-        until_sum = Multiply.latency + RoundingShift.latency
-        first = delay(m, d0, until_sum, name="first") << (LEFT_SHIFT - 1)
-        exact = delay(m, multiply.product[:20].as_signed(), RoundingShift.latency, name="exact")
-        minus = self.operation == Operation.SUBTRACT
-        second = Cat(shifted.carry ^ minus, Mux(minus, ~shifted.result, shifted.result))
-        total = (Cat(1, first).as_signed() + second.as_signed()) >> 1
-        m.d.sync += self.result.eq(Mux(product, exact, total))
+        until_sum = Multiply.latency + RoundingShift.latency - 1
+        first = ~delay(m, inverted_0, until_sum, name="first") << (LEFT_SHIFT - 1)
+        exact = multiply.product[place : place + 20].as_signed()
+        exact = delay(m, exact, RoundingShift.latency - 1, name="exact")
+        start = Signal(signed(32))
+        m.d.sync += start.eq(Mux(product, exact, first))
+        second = Cat(shifted.carry, shifted.result)
+        total = signed_sum(m, platform, Cat(1, start), second, use=add, invert=minus, name="total")
+        m.d.sync += self.result.eq(total[1:])
         return m

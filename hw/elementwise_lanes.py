@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,7 @@ from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.elementwise import Elementwise
 from weft.hw.isa import Elementwise as Operation
+from weft.hw.primitives.sums import chosen_sum
 
 
 def latency(config: Config) -> int:
@@ -27,13 +28,15 @@ class ElementwiseLanes(wiring.Component):
     -------
     values : In
         `lanes` values of `accumulator_bits`.
+    biases : In
+        `lanes` values of 32 bits, added to the results when these are there.
     valid : In(1)
         With values; with an operation and shared units not in two cycles running.
     operation, zero_0, zero_1, factor, factor_shift, single : In
         As of `Elementwise`.
     results : Out
-        `lanes` values of 32 bits, `latency` cycles later; without an operation the values
-        themselves, at once.
+        `lanes` values of 32 bits and their biases: the units' results, `latency` cycles later;
+        without an operation the values themselves, at once.
     """
 
     def __init__(self, config: Config):
@@ -42,6 +45,7 @@ class ElementwiseLanes(wiring.Component):
         super().__init__(
             {
                 "values": In(config.accumulator_bits * config.lanes),
+                "biases": In(32 * config.lanes),
                 "valid": In(1),
                 "operation": In(Operation),
                 "zero_0": In(signed(9)),
@@ -64,22 +68,31 @@ class ElementwiseLanes(wiring.Component):
             made = []
             for lane in range(0, config.lanes, 2):
                 second = delay(m, values[lane + 1], 1, name=f"second_{lane}")
-                result = self._unit(m, lane, Mux(self.valid, values[lane], second))
+                result = self._unit(m, lane, values[lane], second, ~self.valid)
                 made += [delay(m, result, 1, name=f"first_{lane}"), result]
         else:
-            made = [self._unit(m, lane, value) for lane, value in enumerate(values)]
+            made = [
+                self._unit(m, lane, value, value, Const(0)) for lane, value in enumerate(values)
+            ]
         untouched = Signal()
         m.d.sync += untouched.eq(self.operation == Operation.NONE)
         for lane, (value, result) in enumerate(zip(values, made, strict=True)):
-            shown = Mux(untouched, value, result)
+            bias = self.biases.word_select(lane, 32)
+            shown = chosen_sum(
+                m, platform, bias, choice=untouched, b=value, c=result, name=f"shown_{lane}"
+            )
             m.d.comb += self.results.word_select(lane, 32).eq(shown)
         return m
 
-    def _unit(self, m: Module, lane: int, value):
+    def _unit(self, m: Module, lane: int, value: Value, other: Value, choose_other: Value) -> Value:
         config = self.config
         unit = Elementwise(width=len(value), multiplier_bits=config.multiplier_bits)
         m.submodules[f"unit_{lane}"] = unit
-        m.d.comb += unit.value.eq(value)
+        m.d.comb += [
+            unit.value.eq(value),
+            unit.other.eq(other),
+            unit.choose_other.eq(choose_other),
+        ]
         for name in ("operation", "zero_0", "zero_1", "factor", "factor_shift", "single"):
             m.d.comb += getattr(unit, name).eq(getattr(self, name))
         return unit.result

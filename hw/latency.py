@@ -15,6 +15,8 @@ SEQUENCE, LIMITS = 3, 6
 #: Registered block RAM.
 BANK = 2
 
+#: Bytes of activations whose block RAMs are near each other and near what they feed.
+NEAR_BYTES = 8192
 
 #: From the reading of a word that is copied until it has been written, which is before any
 #: instruction that begins then can read it.
@@ -29,9 +31,10 @@ MULTIPLY, ROUNDING_SHIFT, TO_CODE = 6, 3, 2
 
 def pipeline(config: Config) -> dict[str, int]:
     """Cycles that data spend in each part, in the order in which they pass."""
+    far = far_activations(config)
     return {
         "sequence": SEQUENCE,
-        "read": BANK + 1,
+        "read": far + BANK + far + 1,
         "array": config.rows - 1 + 3,
         "accumulate": 1,
         "collect": BANK + config.groups - 1,
@@ -39,8 +42,23 @@ def pipeline(config: Config) -> dict[str, int]:
         "requantize": (4 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
         "table": BANK + 1 if config.tables else 0,
         # Where there is a single port, what goes into a word is put together first.
-        "store": 1 + (1 if config.single_port else 0),
+        "store": 1 + (1 if config.single_port else 0) + far,
     }
+
+
+def far_activations(config: Config) -> int:
+    """Registers on the way to the blocks of the activation memory, and as many on the way back.
+
+    Many block RAMs lie far apart: an address needs a register near each bank, a word one near
+    where it was read.
+    """
+    far = config.rows * config.activation_depth > NEAR_BYTES
+    return 1 if far and not config.single_port else 0
+
+
+def activation_read(config: Config) -> int:
+    """Cycles from an address of the activation memory to its word."""
+    return far_activations(config) + BANK + far_activations(config)
 
 
 def _elementwise(config: Config) -> int:
@@ -57,10 +75,10 @@ def until_sums(config: Config) -> int:
 def drain(config: Config, *, elementwise: bool) -> int:
     """Cycles from the issue of an instruction's last step until a step may be issued that reads it.
 
-    Only what the elementwise units change goes through them. From issue to address both steps
-    take the same time.
+    Only what the elementwise units change goes through them. From issue to the memory's blocks
+    both steps take the same time.
     """
-    return settle(config, elementwise=elementwise) - SEQUENCE + 1
+    return settle(config, elementwise=elementwise) - SEQUENCE - far_activations(config) + 1
 
 
 def settle(config: Config, *, elementwise: bool) -> int:

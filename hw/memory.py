@@ -19,6 +19,9 @@ from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.delay import delay
 from weft.hw.isa import bits
+from weft.hw.latency import far_activations
+from weft.hw.primitives.copies import copy
+from weft.hw.primitives.device import device
 from weft.hw.requantize_multiplier import SHIFT_BITS
 from weft.hw.single_port import SinglePort
 
@@ -65,8 +68,8 @@ class ActivationMemory(wiring.Component):
         A 32-bit load word; not in a cycle with `store_enable`.
     read_address : In
     read_data : Out
-        `rows` bytes, `Bank.latency` cycles later; undefined, where the memory has a single port,
-        in a cycle with `store_enable` or `load_enable`.
+        `rows` bytes, `activation_read` cycles later; undefined, where the memory has a single
+        port, in a cycle with `store_enable` or `load_enable`.
     """
 
     def __init__(self, config: Config, image: np.ndarray | None = None):
@@ -96,6 +99,7 @@ class ActivationMemory(wiring.Component):
         m = Module()
         config = self.config
         unit = bank_bytes(config)
+        far = far_activations(config)
         if config.single_port:
             self._single_port(m, unit)
             return m
@@ -110,18 +114,22 @@ class ActivationMemory(wiring.Component):
             word, load_byte = divmod(first, 4)
             loaded = self.load_enable & (self.load_word == word)
             stored = self.store_enable & (self.store_group == group)
-            m.d.comb += [
-                bank.write_enable.eq(loaded | stored),
-                bank.write_address.eq(self.load_row),
-                bank.write_data.eq(self.load_data >> (8 * load_byte)),
-                bank.read_address.eq(self.read_address),
-                self.read_data[8 * first : 8 * (first + unit)].eq(bank.read_data),
-            ]
-            with m.If(self.store_enable):
-                m.d.comb += [
-                    bank.write_address.eq(self.store_address),
-                    bank.write_data.eq(self.store_data >> (8 * byte)),
-                ]
+            way = {
+                "write_enable": loaded | stored,
+                "write_address": Mux(self.store_enable, self.store_address, self.load_row),
+                "write_data": Mux(
+                    self.store_enable,
+                    self.store_data >> (8 * byte),
+                    self.load_data >> (8 * load_byte),
+                )[: 8 * unit],
+                "read_address": self.read_address,
+            }
+            for port, value in way.items():
+                if far:
+                    value = copy(m, value, device=device(platform), name=f"{port}_{first}")
+                m.d.comb += getattr(bank, port).eq(value)
+            word = delay(m, bank.read_data, far, name=f"word_{first}")
+            m.d.comb += self.read_data[8 * first : 8 * (first + unit)].eq(word)
         return m
 
     def _single_port(self, m: Module, unit: int) -> None:

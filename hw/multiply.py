@@ -18,7 +18,7 @@ WIDEST = 2 * PIECE + 1
 
 
 class Multiply(wiring.Component):
-    """``a * b``, plus ``2**half_bit`` where `half` says so.
+    """``a * b``.
 
     Two wide factors take three multipliers (Karatsuba and Ofman, 1962)::
 
@@ -30,45 +30,37 @@ class Multiply(wiring.Component):
     ----------
     a_width, b_width : int
         At most 33.
-    half_bit : int
-        At least 16 where both are wide.
 
     Members
     -------
     a : In(signed(a_width))
     b : In(signed(b_width))
-    half : In(1)
-        With the factors.
     product : Out(signed(a_width + b_width))
         `latency` cycles later.
     """
 
     latency = 4 + Product.latency
 
-    def __init__(self, *, a_width: int, b_width: int, half_bit: int = 0):
+    def __init__(self, *, a_width: int, b_width: int):
         assert max(a_width, b_width) <= WIDEST
-        self.half_bit = half_bit
         super().__init__(
             {
                 "a": In(signed(a_width)),
                 "b": In(signed(b_width)),
-                "half": In(1),
                 "product": Out(signed(a_width + b_width)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        half = delay(m, self.half, 1 + Product.latency, name="half")
         narrow, wide = sorted((self.a, self.b), key=len)
         if len(wide) <= OPERAND:
             product = self._multiply(m, narrow, wide, name="whole")
-            total = product + (half << self.half_bit)
-            m.d.comb += self.product.eq(delay(m, total, 3, name="total"))
+            m.d.comb += self.product.eq(delay(m, product, 3, name="total"))
         elif len(narrow) <= OPERAND:
-            m.d.comb += self.product.eq(self._two(m, half, narrow, wide))
+            m.d.comb += self.product.eq(self._two(m, narrow, wide))
         else:
-            m.d.comb += self.product.eq(self._three(m, half, narrow, wide))
+            m.d.comb += self.product.eq(self._three(m, narrow, wide))
         return m
 
     def _multiply(self, m: Module, a: Value, b: Value, *, name: str) -> Value:
@@ -80,32 +72,25 @@ class Multiply(wiring.Component):
         ]
         return part.product
 
-    def _two(self, m: Module, half: Value, a: Value, b: Value) -> Value:
+    def _two(self, m: Module, a: Value, b: Value) -> Value:
         """A narrow factor with both halves of the other."""
         low, high = _halves(b)
         lower = self._multiply(m, a, low, name="low")
         upper = self._multiply(m, a, high, name="high")
-        total = Signal(signed(len(self.product)))
-        # The constant goes where the sum does not need it at once.
-        m.d.sync += total.eq(lower + (half << self.half_bit))
-        upper = delay(m, upper, 1, name="upper")
-        return delay(m, total + (upper << PIECE), 2, name="total")
+        lower, upper = delay(m, lower, 1, name="lower"), delay(m, upper, 1, name="upper")
+        total = Cat(lower[:PIECE], (lower >> PIECE) + upper)
+        return delay(m, total[: len(self.product)].as_signed(), 2, name="total")
 
-    def _three(self, m: Module, half: Value, a: Value, b: Value) -> Value:
+    def _three(self, m: Module, a: Value, b: Value) -> Value:
         """Both halves of either factor."""
         (al, ah), (bl, bh) = _halves(a), _halves(b)
         ll = self._multiply(m, al, bl, name="low")
         hh = self._multiply(m, ah, bh, name="high")
         both = self._multiply(m, al + ah, bl + bh, name="both")
 
-        # What is taken from the product of the sums, and half a unit beside it.
         corners = Signal((ll + hh).shape())
-        middle = Signal((both + 1).shape())
-        at = self.half_bit - PIECE
-        m.d.sync += [
-            corners.eq(ll + hh),
-            middle.eq(Cat(both[:at], (both >> at) + half)),
-        ]
+        m.d.sync += corners.eq(ll + hh)
+        middle = delay(m, both, 1, name="middle")
         # Without a sign below, the two corners are one number.
         outer = delay(m, Cat(ll[: 2 * PIECE], hh).as_signed(), 2, name="outer")
         cross = Signal(signed(len(b) + 2))

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.bank import Bank
 from weft.hw.config import Config, Space
 from weft.hw.isa import bits
+from weft.hw.latency import activation_read
 
 
 class ReadBack(wiring.Component):
@@ -24,7 +24,7 @@ class ReadBack(wiring.Component):
     read_address : Out
         Of an activation word.
     row : In
-        The word read, `Bank.latency` cycles later.
+        The word read, `activation_read` cycles later.
     """
 
     def __init__(self, config: Config):
@@ -44,13 +44,14 @@ class ReadBack(wiring.Component):
         row_words = self.config.row_words(Space.ACTIVATION)
         index_bits = (row_words - 1).bit_length()
         address = Signal(24)
-        waiting = Signal(range(Bank.latency + 1))
+        latency = activation_read(self.config)
+        waiting = Signal(range(latency + 1))
         m.d.comb += self.read_address.eq(address >> index_bits)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.read.ready.eq(~self.hold)
                 with m.If(self.read.valid & self.read.ready):
-                    m.d.sync += [address.eq(self.read.payload), waiting.eq(Bank.latency)]
+                    m.d.sync += [address.eq(self.read.payload), waiting.eq(latency)]
                     m.next = "READ"
             with m.State("READ"):
                 m.d.sync += waiting.eq(waiting - 1)

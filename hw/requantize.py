@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -44,16 +44,18 @@ class Requantize(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.shifted = shifted = RoundingShift(width=self.width, kept=VALUE_BITS)
+        m.submodules.shifted = shifted = RoundingShift(width=self.width + 1, kept=VALUE_BITS)
         m.submodules.to_code = to_code = ToCode()
         biased = Signal(signed(self.width))
         shift = Signal(5)
         m.d.sync += [biased.eq(self.value + self.bias), shift.eq(self.shift)]
         m.d.comb += [
-            shifted.value.eq(biased),
+            shifted.value.eq(Cat(0, biased)),
             shifted.shift.eq(shift),
             to_code.value.eq(shifted.result),
             to_code.carry.eq(shifted.carry),
+            to_code.beyond.eq(shifted.beyond),
+            to_code.sign.eq(shifted.sign),
             to_code.zero_point.eq(self.zero_point),
             to_code.low.eq(self.low),
             to_code.high.eq(self.high),

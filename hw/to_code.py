@@ -17,6 +17,8 @@ class ToCode(wiring.Component):
     -------
     value : In(signed(VALUE_BITS))
     carry : In(1)
+    beyond, sign : In(1)
+        The value is beyond all codes, to this side, whatever `value` says.
     zero_point, low, high : In(signed(8))
         Constant while results are on their way, and a cycle before.
     code : Out(signed(8))
@@ -30,6 +32,8 @@ class ToCode(wiring.Component):
             {
                 "value": In(signed(VALUE_BITS)),
                 "carry": In(1),
+                "beyond": In(1),
+                "sign": In(1),
                 "zero_point": In(signed(8)),
                 "low": In(signed(8)),
                 "high": In(signed(8)),
@@ -57,8 +61,8 @@ class ToCode(wiring.Component):
         below, above = Signal(), Signal()
         m.d.sync += [
             moved.eq(plus(self.zero_point)),
-            below.eq(plus(to_low) < 0),
-            above.eq(plus(over_high) >= 0),
+            below.eq(Mux(self.beyond, self.sign, plus(to_low) < 0)),
+            above.eq(Mux(self.beyond, ~self.sign, plus(over_high) >= 0)),
         ]
 
         # Stage 2: saturate.

@@ -5,11 +5,10 @@ A board's file takes all of its FPGA: ``Board(name=..., **chips.UP5K)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NotRequired, TypedDict
 
 from weft.boards.board import Family
-from weft.boards.floorplan import floorplan
+from weft.boards.floorplan import Floorplan, floorplan
 from weft.hw.config import Config
 
 
@@ -25,7 +24,7 @@ class Chip(TypedDict):
     large: NotRequired[Config]
     synth_options: NotRequired[str]
     place_options: NotRequired[tuple[str, ...]]
-    floorplan: NotRequired[Callable[[Config], dict[str, str]]]
+    floorplan: NotRequired[Floorplan]
 
 
 UP5K = Chip(
@@ -137,9 +136,6 @@ ECP5_85F = Chip(
         stream=1,
         copies=1,
     ),
-    # Nearly all multipliers and block RAMs are taken: the other placer and router of nextpnr find
-    # no way.
-    place_options=("--placer", "static", "--router", "router2"),
     floorplan=floorplan,
 )
 

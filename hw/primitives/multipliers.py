@@ -11,7 +11,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.primitives import booth, ecp5, gowin, ice40
+from weft.hw.primitives import booth, ecp5, ecp5_carry, gowin, ice40
 from weft.hw.primitives.device import device
 
 
@@ -44,10 +44,12 @@ class Multipliers(wiring.Component):
         name = device(platform)
         m = Module()
         blocks = self.count - self.tables
+        multiply = booth.multiply
         if name.startswith("iCE40UP"):
             ice40.multipliers(m, self, blocks)
         elif name.startswith("LFE5"):
             ecp5.multipliers(m, self, blocks)
+            multiply = ecp5_carry.multiply
         elif name.startswith("GW"):
             gowin.multipliers(m, self, blocks)
         else:
@@ -55,7 +57,7 @@ class Multipliers(wiring.Component):
             return m
         for index in range(blocks, self.count):
             a, b = (vector.word_select(index, 8).as_signed() for vector in (self.a, self.b))
-            product = booth.multiply(m, a, b, name=f"product_{index}")
+            product = multiply(m, a, b, name=f"product_{index}")
             m.d.comb += self.products.word_select(index, 16).eq(product)
         return m
 

@@ -71,11 +71,11 @@ def test_cells_are_as_recorded(name, bench):
 
 
 def assert_places(board, netlist):
-    """Every cell that the board wants in a place is there, and has it."""
-    wanted = board.floorplan(board.config) if board.floorplan else {}
+    """Where a board has a plan of its FPGA, every multiplier and every block RAM has a place."""
     cells = json.loads(netlist.read_text())["modules"]["top"]["cells"].values()
-    placed = [cell["attributes"]["BEL"] for cell in cells if "BEL" in cell["attributes"]]
-    assert sorted(placed) == sorted(wanted.values())
+    blocks = [cell for cell in cells if cell["type"] in ("MULT18X18D", "DP16KD")]
+    placed = [cell["attributes"]["BEL"] for cell in blocks if "BEL" in cell["attributes"]]
+    assert len(set(placed)) == (len(blocks) if board.floorplan else 0)
 
 
 def test_a_model_that_does_not_fit_says_why(bench):

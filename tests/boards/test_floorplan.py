@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,17 @@ from weft.boards.registry import BOARDS
 from weft.hw.config import Config
 
 CONFIG = Config(rows=16, columns=8, lanes=8, weight_depth=2048, table_multipliers=4)
+#: Blocks that other memories of such a core may be made of.
+MEMORIES = [
+    *(f"activation.bank_{bank}.block_{first}_{bit}"
+      for bank in (0, 4, 8, 12) for first, bits in ((0, range(0, 32, 4)), (4096, (0, 16)))
+      for bit in bits),
+    *(f"parameter.bank_{lane}.block_0_{bit}" for lane in range(8) for bit in (0, 35)),
+    *(f"tables.bank_{lane}.block_0_0" for lane in range(8)),
+    *(f"array.window_0.line_{line}.bank.block_0_{bit}" for line in (1, 2) for bit in (0, 32)),
+    *(f"program.memory.block_0_{bit}" for bit in (0, 8, 16, 24)),
+    "system.recall.bank.block_0_0",
+]  # fmt: skip
 
 
 def position(place):
@@ -18,18 +30,35 @@ def position(place):
 
 
 def test_every_cell_has_a_place_of_its_own():
-    places = floorplan(CONFIG)
-    assert len(places) == (128 - 4) + 128
+    places = floorplan(CONFIG, MEMORIES)
+    assert len(places) == (128 - 4 + 8 * 3 + 4 * 2) + 128 + len(MEMORIES)
     assert len(set(places.values())) == len(places)
     kinds = {
         kind: {name.split(".")[0] for name, place in places.items() if f"/{kind}" in place}
         for kind in ("MULT18_", "EBR")
     }
-    assert kinds == {"MULT18_": {"array"}, "EBR": {"weight"}}
+    lanes = {f"requantize_{lane}" for lane in range(8)}
+    assert kinds == {
+        "MULT18_": {"array", "elementwise"} | lanes,
+        "EBR": {"array", "weight", "activation", "parameter", "tables", "program", "system"},
+    }
+
+
+def test_units_that_are_not_shared_take_the_places_of_more_cells():
+    config = replace(CONFIG, window=3, pairs=1, table_multipliers=12)
+    places = floorplan(config, MEMORIES)
+    assert len(places) == (128 - 12 + 8 * 3 + 8 * 2) + 128 + len(MEMORIES)
+    assert len(set(places.values())) == len(places)
+
+
+def test_an_array_without_tables_keeps_its_places():
+    whole = Config(rows=16, columns=8, lanes=8)
+    places = floorplan(whole, [])
+    assert len(places) == len(set(places.values())) == 128 + 128 + 28
 
 
 def test_weights_lie_beside_their_multipliers():
-    places = floorplan(CONFIG)
+    places = floorplan(CONFIG, [])
     for row in range(16):
         for column in range(8):
             if row * 8 + column >= 124:
@@ -42,7 +71,7 @@ def test_weights_lie_beside_their_multipliers():
 
 
 def test_rows_follow_one_another():
-    places = floorplan(CONFIG)
+    places = floorplan(CONFIG, [])
     last = None
     for row in range(16):
         here = position(places[f"weight.bank_{row}_0.block_0_0"])
@@ -51,23 +80,30 @@ def test_rows_follow_one_another():
         last = here
 
 
+def test_a_bank_of_activations_lies_together():
+    places = floorplan(CONFIG, MEMORIES)
+    for bank in (0, 4, 8, 12):
+        blocks = [place for name, place in places.items() if f"activation.bank_{bank}." in name]
+        across = [position(place)[0] for place in blocks]
+        assert max(across) - min(across) <= 25
+
+
 @pytest.mark.parametrize("shape", [(8, 8, 8), (16, 16, 8), (16, 8, 4), (16, 8, 2)])
 def test_other_arrays_are_left_to_nextpnr(shape):
     rows, columns, lanes = shape
-    assert floorplan(Config(rows=rows, columns=columns, lanes=lanes)) == {}
-
-
-def test_the_board_s_array_has_places():
-    """That the netlist has these cells, tests/bench/test_boards.py says, once it is synthesised."""
-    board = BOARDS["ulx3s-85f"]
-    assert len(board.floorplan(board.config)) == 252
+    assert floorplan(Config(rows=rows, columns=columns, lanes=lanes), MEMORIES) == {}
 
 
 def test_places_are_attributes_of_the_cells():
+    def plan(config, names):
+        assert config == CONFIG
+        assert sorted(names) == ["array.a", "weight.b", "weight.c"]
+        return {"array.a": "X1/Y2/A", "weight.b": "X3/Y4/B", "d": "X5"}
+
     names = ("system.core.array.a", "system.core.weight$12.b", "system.core.weight.c")
     cells = {name: {"attributes": {}} for name in names}
     netlist = json.dumps({"modules": {"top": {"cells": cells}}}).encode()
-    placed, found = constrain(netlist, {"array.a": "X1/Y2/A", "weight.b": "X3/Y4/B", "d": "X5"})
+    placed, found = constrain(netlist, CONFIG, plan)
     assert found == 2
     attributes = [
         cell["attributes"] for cell in json.loads(placed)["modules"]["top"]["cells"].values()

@@ -52,17 +52,21 @@ def test_formula(simulator, bits, seed):
     every = [constants_of(rng, bits, stretch) for stretch in range(stretches)]
     # The first operand may be negated.
     x0, x1 = rng.integers(-128, 129, count), rng.integers(-128, 128, count)
+    chosen, idle = rng.integers(0, 2, count), rng.integers(-(2**16), 2**16, count)
+    values = x1 - 256 * x0
     seen = play(
         Elementwise(width=32, multiplier_bits=bits),
         {
-            "value": x1 - 256 * x0,
+            "value": np.where(chosen, idle, values),
+            "other": np.where(chosen, values, idle),
+            "choose_other": chosen,
             **{name: np.repeat([int(c[name]) for c in every], STRETCH) for name in every[0]},
         },
         simulator=simulator,
     )["result"]
     latency = Elementwise.latency
     for stretch, constants in enumerate(every):
-        part = slice(stretch * STRETCH, (stretch + 1) * STRETCH - latency)
+        part = slice(stretch * STRETCH + 2, (stretch + 1) * STRETCH - latency)
         shown = slice(part.start + latency, part.stop + latency)
         expected = expected_of(constants, x0[part], x1[part], bits)
         assert_array_equal(seen[shown], expected, err_msg=str(constants))
@@ -75,4 +79,4 @@ def test_products_alone_need_no_multiplier():
         Elementwise(width=18, multiplier_bits=0),
         {"value": x1 - 256 * x0, "operation": np.full(1000, int(Operation.MULTIPLY))},
     )["result"]
-    assert_array_equal(seen[Elementwise.latency :], (x0 * x1)[: -Elementwise.latency])
+    assert_array_equal(seen[Elementwise.latency + 2 :], (x0 * x1)[2 : -Elementwise.latency])

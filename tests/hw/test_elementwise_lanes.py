@@ -30,6 +30,7 @@ def test_lanes(array, operation):
     values = x[1] - 256 * x[0]
     if operation == Operation.NONE:
         values = rng.integers(-(2**31), 2**31, (count, lanes))
+    biases = rng.integers(-(2**31), 2**31, (count, lanes))
     valid = rng.integers(0, 2, count)
     if config.shared_elementwise and operation != Operation.NONE:
         valid[1::2] = 0
@@ -39,6 +40,7 @@ def test_lanes(array, operation):
         unit,
         {
             "values": [packed(row) for row in values],
+            "biases": [packed(row) for row in biases],
             "valid": valid,
             **{name: np.full(count, int(value)) for name, value in constants.items()},
         },
@@ -52,10 +54,16 @@ def test_lanes(array, operation):
     }[operation]
     shown = np.array([unpacked(value, lanes) for value in seen])
     if operation == Operation.NONE:  # around the units
-        assert_array_equal(shown[1:], values[1:])
+        assert_array_equal(shown[1:], wrapped(values + biases)[1:])
         return
     there = valid[: -unit.latency].astype(bool)
-    assert_array_equal(shown[unit.latency :][there], expected[: -unit.latency][there])
+    there[:2] = False  # the constants have just come
+    wanted = wrapped(expected[: -unit.latency] + biases[unit.latency :])
+    assert_array_equal(shown[unit.latency :][there], wanted[there])
+
+
+def wrapped(sums):
+    return sums.astype(np.int64).astype("<i4")
 
 
 def packed(row):

@@ -24,6 +24,8 @@ CONFIGS = [
     Config(rows=4, columns=2, multiplier_bits=16, elementwise=1),
     Config(rows=4, columns=3, multiplier_bits=16, elementwise=1),
     Config(rows=4, columns=8, lanes=2, single_port=1),
+    Config(rows=4, columns=8, activation_depth=2048),
+    Config(rows=4, columns=8, activation_depth=2049),
 ]
 
 
@@ -34,15 +36,27 @@ def test_parts(config):
     assert Loops.settle == latency.LIMITS
     assert latency.pipeline(config) == {
         "sequence": Sequencer.latency,
-        "read": Bank.latency + 1,  # and the register that fills in the padding
+        # And the register that fills in the padding.
+        "read": latency.activation_read(config) + 1,
         "array": array.latency(config),
         "accumulate": Accumulator.latency,
         "collect": Collect.latency + config.groups - 1,
         "elementwise": elementwise_lanes.latency(config) if config.elementwise else 0,
         "requantize": requantize.latency,
         "table": Tables.latency if config.tables else 0,
-        "store": Store.latency + (Gather.latency if config.single_port else 0),
+        "store": Store.latency
+        + (Gather.latency if config.single_port else 0)
+        + latency.far_activations(config),
     }
+
+
+@pytest.mark.parametrize(
+    ("depth", "single_port", "far"), [(2048, 0, 0), (2049, 0, 1), (4096, 1, 0)]
+)
+def test_far_memories(depth, single_port, far):
+    config = Config(rows=4, columns=4, activation_depth=depth, single_port=single_port)
+    assert latency.far_activations(config) == far
+    assert latency.activation_read(config) == Bank.latency + 2 * far
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.rows}x{c.columns}x{c.lanes}")
@@ -50,7 +64,8 @@ def test_drain_is_the_sum(config):
     parts = latency.pipeline(config)
     around = sum(cycles for part, cycles in parts.items() if part != "elementwise")
     assert latency.settle(config, elementwise=False) == around
-    # From issue to address the step that reads takes as long as the one that writes.
-    assert latency.drain(config, elementwise=False) == around - parts["sequence"] + 1
+    # From issue to the blocks the step that reads takes as long as the one that writes.
+    until_blocks = parts["sequence"] + latency.far_activations(config)
+    assert latency.drain(config, elementwise=False) == around - until_blocks + 1
     whole = sum(parts.values()) if config.elementwise else around
-    assert latency.longest_drain(config) == whole - parts["sequence"] + 1
+    assert latency.longest_drain(config) == whole - until_blocks + 1

