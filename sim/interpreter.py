@@ -153,13 +153,13 @@ class Machine:
         second = np.arange(len(words))[:, None] % 2 == 1
         entry, lines = np.where(second, now, later), np.where(second, later, now)
         chosen = weight[np.arange(len(words)) % len(weight)]
-        total = np.zeros(entry.shape, np.int64)
+        total: np.ndarray = np.zeros(entry.shape, np.int64)
         for line in range(config.window):
             for tap in range(config.span):
                 moved = np.roll(lines if line else entry, 2 * line + tap, axis=0)
                 total = total + moved * chosen[:, line * config.span + tap]
-        total = total.reshape(turns["oy"], turns["ox"], -1)
-        shown = total[ins.skip_y :: ins.every_y + 1, ins.skip_x :: ins.every_x + 1]
+        pixels = total.reshape(turns["oy"], turns["ox"], 2 * config.columns)
+        shown = pixels[ins.skip_y :: ins.every_y + 1, ins.skip_x :: ins.every_x + 1]
         return shown.reshape(-1, 2 * config.columns)
 
     def _words(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,13 @@ def test_every_cell_has_a_place_of_its_own():
         "MULT18_": {"array", "elementwise"} | lanes,
         "EBR": {"array", "weight", "activation", "parameter", "tables", "program", "system"},
     }
+
+
+def test_units_that_are_not_shared_take_the_places_of_more_cells():
+    config = replace(CONFIG, window=3, pairs=1, table_multipliers=12)
+    places = floorplan(config, MEMORIES)
+    assert len(places) == (128 - 12 + 8 * 3 + 8 * 2) + 128 + len(MEMORIES)
+    assert len(set(places.values())) == len(places)
 
 
 def test_an_array_without_tables_keeps_its_places():
