@@ -84,16 +84,19 @@ class RequantizeMultiplier(wiring.Component):
         m = Module()
         bits = self.multiplier_bits
 
-        # Stage 1: the bias, and how far the product is shifted, in halves of the smallest unit
-        # that a shift to the left can bring up.
+        # Stage 1: the bias.
         biased = Signal(signed(self.width))
+        m.d.sync += biased.eq(self.value + self.bias)
+
+        # How far the product is shifted, in halves of the smallest unit that a shift to the left
+        # can bring up. It has the time of the product.
+        given = delay(m, self.shift, 1, name="given").as_signed()
         shift = Signal(6)
         up = Signal()
         most = Const(_MOST_LEFT, signed(SHIFT_BITS))
         m.d.sync += [
-            biased.eq(self.value + self.bias),
-            shift.eq(Mux(self.shift > most, 0, most - self.shift)),
-            up.eq(self.single | (self.shift > 0)),
+            shift.eq(Mux(given > most, 0, most - given)),
+            up.eq(self.single | (given > 0)),
         ]
 
         m.submodules.multiply = multiply = Multiply(a_width=self.width, b_width=bits + 2)
@@ -113,8 +116,8 @@ class RequantizeMultiplier(wiring.Component):
         m.submodules.to_code = to_code = ToCode()
         m.d.comb += [
             shifted.value.eq(halves),
-            shifted.shift.eq(delay(m, shift, Multiply.latency, name="shift")),
-            shifted.up.eq(delay(m, up, Multiply.latency, name="up")),
+            shifted.shift.eq(delay(m, shift, Multiply.latency - 1, name="shift")),
+            shifted.up.eq(delay(m, up, Multiply.latency - 1, name="up")),
             to_code.value.eq(shifted.result),
             to_code.carry.eq(shifted.carry),
             to_code.beyond.eq(shifted.beyond),
