@@ -532,6 +532,18 @@ def test_bad_usage(capsys, tmp_path, files, digits_onnx):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("text", ['{"board": "iceb', "[]", '{"board": 5}', '{"board": "arty"}'])
+def test_a_summary_that_names_no_board(text, capsys, tmp_path, files):
+    folder = tmp_path / "out"
+    shutil.copytree(files / "board", folder)
+    (folder / "summary.json").write_text(text)
+    assert failure(capsys, "build", folder) == (
+        2,
+        f"{folder} has no readable summary.json; make it again with: weft compile MODEL "
+        f"--board BOARD -o {folder}\n",
+    )
+
+
 def test_the_demo_says_that_it_needs_scikit_learn(capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     status, message = failure(capsys, "demo", "-o", tmp_path / "out")
