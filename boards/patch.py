@@ -8,7 +8,6 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from weft.boards.block_rams import FAMILIES
 from weft.boards.board import Board
 from weft.boards.build import Build, BuildReport, Progress
 from weft.boards.cache import digest
@@ -50,11 +49,6 @@ def patch(
         patched.
     """
     out, source = Path(out), Path(source)
-    if board.family not in FAMILIES:
-        raise RefusedError(
-            f"bitstreams of the {board.title}'s FPGA cannot be patched; build it with: weft build "
-            f"{out}, or load the program over the link with: weft run"
-        )
     if not (board.keeps(program.config) or board.boots(program.config)):
         raise RefusedError(
             f"the {board.title}'s large memories have no initial contents that a patch could set; "
