@@ -81,7 +81,7 @@ def patch(
     routed = _unchanged(source, job.routed, places)
     for kind, name in report.files.items():
         if kind not in ("bitstream", "program") and out.resolve() != source.resolve():
-            shutil.copyfile(source / name, out / name)
+            _copy(source, name, out)
     (out / "build.json").unlink(missing_ok=True)
     (out / MAP).unlink(missing_ok=True)
     start = time.monotonic()
@@ -104,7 +104,7 @@ def _finished(source: Path) -> BuildReport:
         found = json.loads(path.read_text(encoding="utf-8"))
         known = {field.name for field in fields(BuildReport)}
         report = BuildReport(**{name: value for name, value in found.items() if name in known})
-        report.files["bitstream"]
+        _check(report)
     except FileNotFoundError:
         raise InputError(
             f"{source} holds no build.json; build it first with: weft build {source}"
@@ -114,6 +114,25 @@ def _finished(source: Path) -> BuildReport:
             f"{path} holds no finished build; build it again with: weft build {source}"
         ) from None
     return report
+
+
+def _check(report: BuildReport) -> None:
+    """Raise something where what the report holds is not what a build writes."""
+    for name in (report.board, report.files["bitstream"], *report.files.values()):
+        Path(name)  # no number
+    for cells in report.utilization.values():
+        int(cells["used"]), int(cells["available"])
+    float(report.fmax_mhz), float(report.target_mhz), int(report.baud)
+
+
+def _copy(source: Path, name: str, out: Path) -> None:
+    try:
+        shutil.copyfile(source / name, out / name)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{source / name} cannot be copied to {out} ({getattr(error, 'strerror', error)}); "
+            f"build {source} again with: weft build {source}"
+        ) from None
 
 
 def _unchanged(source: Path, name: str, places: MemoryMap) -> str:

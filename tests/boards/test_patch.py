@@ -223,6 +223,7 @@ def finished(standin, tmp_path):
     job.put_in("", [])
     (tmp_path / "top.bin").write_bytes(b"\x7e")
     build = dict.fromkeys(building.BuildReport.__dataclass_fields__)
+    build |= {"fmax_mhz": 50.0, "target_mhz": 36.0, "baud": 3_000_000, "utilization": {}}
     build |= {"board": "icebreaker", "config_digest": CONFIG.digest, "program_digest": "0" * 16,
               "files": {"bitstream": "top.bin"}}  # fmt: skip
     (tmp_path / "build.json").write_text(json.dumps(build))
@@ -277,7 +278,14 @@ def test_what_cannot_be_patched(standin, finished, tmp_path):
     (finished / "top.asc").unlink()
     with pytest.raises(InputError, match="its digest is no readable file and should be"):
         patch(program, board, out, finished)
-    changed(finished, "memories.json", hardware="f" * 16)
+    text = (finished / "memories.json").read_text()
+    for damage in ({"hardware": 5}, {"blocks": [5]}, {"routed": None}):
+        changed(finished, "memories.json", **damage)
+        refused(InputError, "{source}/memories.json cannot be read; build {source} again with: "
+                            "weft build {source}")  # fmt: skip
+        (finished / "memories.json").write_text(text)
+    other = dataclasses.replace(known, hardware="f" * 16)
+    other.save(finished)
     refused(
         RefusedError,
         f"{{source}} holds gateware {'f' * 16} and this weft makes {known.hardware} for the same "
@@ -286,7 +294,7 @@ def test_what_cannot_be_patched(standin, finished, tmp_path):
     changed(finished, "memories.json", format=0)
     refused(
         InputError,
-        "{source}/memories.json has format 0 and this weft reads format 1; build {source} again "
+        "{source}/memories.json has format 0 and this weft reads format 2; build {source} again "
         "with: weft build {source}",
     )
     (finished / "memories.json").write_text("{}")
@@ -298,6 +306,12 @@ def test_what_cannot_be_patched(standin, finished, tmp_path):
         "{source} holds no memories.json, which says where a program goes in its bitstream; "
         "build {source} again with: weft build {source}",
     )
+    for damage in ({"files": 5}, {"files": {"bitstream": 5}}, {"utilization": 7}, {"board": 5}):
+        kept = (finished / "build.json").read_text()
+        changed(finished, "build.json", **damage)
+        refused(InputError, "{source}/build.json holds no finished build; build it again with: "
+                            "weft build {source}")  # fmt: skip
+        (finished / "build.json").write_text(kept)
     changed(finished, "build.json", files={})
     refused(InputError, "{source}/build.json holds no finished build; build it again with: "
                         "weft build {source}")  # fmt: skip
