@@ -524,6 +524,11 @@ def test_bad_usage(capsys, tmp_path, files, digits_onnx):
         (["flash", files / "board", "--program"], 2, "weft build"),
         (["flash", files / "board", "--program", "--sram"], 2, "take one"),
         (["run", files / "board", "--port", "/dev/none", *x, *y], 2, "no serial port"),
+        (
+            ["run", files / "board", "--port", "/dev/none", *x, "-o", tmp_path / "no" / "y.npz"],
+            2,
+            f"cannot be written (there is no folder {tmp_path / 'no'}); give another path with -o",
+        ),
         (["frobnicate"], 2, "No such command"),
     ]
     for command, wanted, words in cases:

@@ -215,6 +215,21 @@ def read_samples(path: Path, network: Network) -> dict[str, np.ndarray]:
     )
 
 
+def check_output(path: Path) -> None:
+    """Refuse a file for outputs that has no folder, before they take their time.
+
+    Raises
+    ------
+    InputError
+        If its folder is not there.
+    """
+    if not is_folder(path.parent):
+        raise InputError(
+            f"{path} cannot be written (there is no folder {path.parent}); give another path "
+            "with -o"
+        )
+
+
 def write_samples(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Save outputs as .npz: `outputs` where there is one, by the model's names where more."""
     keys = ["outputs"] if len(arrays) == 1 else list(arrays)
