@@ -48,7 +48,7 @@ class Elementwise(wiring.Component):
         Of an operation; anything for Operation.NONE.
     """
 
-    latency = 1 + Multiply.latency + RoundingShift.latency + 1
+    latency = 1 + Multiply.latency + RoundingShift.latency + 1 + 1
 
     def __init__(self, *, width: int, multiplier_bits: int):
         self.multiplier_bits = multiplier_bits
@@ -122,13 +122,13 @@ class Elementwise(wiring.Component):
         ]
 
         # The last stage: their sum, or the product. -v is ~v + 1; the carries ride on one input.
-        until_sum = Multiply.latency + RoundingShift.latency - 1
+        until_sum = Multiply.latency + RoundingShift.latency
         first = data_delay(m, d0, until_sum, name="first") << (LEFT_SHIFT - 1)
         exact = multiply.product[place : place + 20].as_signed()
-        exact = data_delay(m, exact, RoundingShift.latency - 1, name="exact")
+        exact = data_delay(m, exact, RoundingShift.latency, name="exact")
         start = Signal(signed(32), reset_less=True)
         m.d.sync += start.eq(Mux(product, exact, first))
-        second = Cat(shifted.carry, shifted.result)
+        second = data_delay(m, Cat(shifted.carry, shifted.result), 1, name="second")
         total = signed_sum(m, platform, Cat(1, start), second, use=add, invert=minus, name="total")
         m.d.comb += self.result.eq(data_delay(m, total[1:].as_signed(), 1, name="result"))
         return m

@@ -39,7 +39,7 @@ def pipeline(config: Config) -> dict[str, int]:
         "accumulate": 1,
         "collect": BANK + config.groups - 1,
         "elementwise": _elementwise(config) if config.elementwise else 0,
-        "requantize": (4 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
+        "requantize": (2 + MULTIPLY if config.multiplier_bits else 1) + ROUNDING_SHIFT + TO_CODE,
         "table": BANK + 1 if config.tables else 0,
         # Where there is a single port, what goes into a word is put together first.
         "store": 1 + (1 if config.single_port else 0) + far,
@@ -62,8 +62,8 @@ def activation_read(config: Config) -> int:
 
 
 def _elementwise(config: Config) -> int:
-    """Operands, their product and its shift, and the sum; and the other lane's turn."""
-    return MULTIPLY + ROUNDING_SHIFT + 2 + config.shared_elementwise
+    """Operands, their product and its shift with a register, the sum; the other lane's turn."""
+    return 1 + MULTIPLY + ROUNDING_SHIFT + 1 + 1 + config.shared_elementwise
 
 
 def until_sums(config: Config) -> int:

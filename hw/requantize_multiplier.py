@@ -33,8 +33,8 @@ SHIFT_BITS = 6
 #: The largest shift to the left: by more, every value but 0 is beyond all codes as well.
 _MOST_LEFT = 12
 
-#: Registers behind the code, on its way to a memory: the product may be far from there.
-_SPREAD = 3
+#: A register behind the code, on its way to a memory: the product may be far from there.
+_SPREAD = 1
 
 
 class RequantizeMultiplier(wiring.Component):
