@@ -21,7 +21,8 @@ from weft.hw.window import Window
 
 def sum_bits(rows: int) -> int:
     """Width of a sum of `rows` products of two int8."""
-    return 16 + bits(rows)
+    # Each is at most 2**14.
+    return 15 + rows.bit_length()
 
 
 class Row(wiring.Component):
@@ -31,7 +32,9 @@ class Row(wiring.Component):
 
     Parameters
     ----------
-    columns, width : int
+    columns : int
+    width, above : int
+        Bits of the sums that leave, and of those that enter.
     tables : int
         As of `Multipliers`.
 
@@ -40,20 +43,21 @@ class Row(wiring.Component):
     activations, weights : In
         One int8 per column each.
     sums_in, sums_out : In, Out
-        One sum of `width` bits per column.
+        One sum per column.
     """
 
     latency = Multipliers.latency + 1
 
-    def __init__(self, *, columns: int, width: int, tables: int = 0):
+    def __init__(self, *, columns: int, width: int, above: int, tables: int = 0):
         self.columns = columns
         self.width = width
+        self.above = above
         self.tables = tables
         super().__init__(
             {
                 "activations": In(8 * columns),
                 "weights": In(8 * columns),
-                "sums_in": In(width * columns),
+                "sums_in": In(above * columns),
                 "sums_out": Out(width * columns),
             }
         )
@@ -66,7 +70,7 @@ class Row(wiring.Component):
             multipliers.b.eq(self.weights),
         ]
         for column in range(self.columns):
-            above = self.sums_in.word_select(column, self.width).as_signed()
+            above = self.sums_in.word_select(column, self.above).as_signed()
             product = multipliers.products.word_select(column, 16).as_signed()
             total = Signal(signed(self.width), name=f"sum_{column}", reset_less=True)
             m.d.sync += total.eq(above + product)
@@ -132,7 +136,8 @@ class Array(wiring.Component):
         windows = [self._window(m, group) for group in range(config.groups)]
         # Rows with a second path; others meet weights of 0 on it.
         paths = config.span * config.window if config.window else 0
-        above: list[Value] = [Const(0, lanes * self.width)] * config.groups
+        # Sums of few rows are narrower: before the first one there is nothing.
+        above: list[Value] = [Const(0, lanes * sum_bits(1))] * config.groups
         # The choice moves down with the data: no wire goes to all cells.
         second: Value = self.window if config.window else Const(0)
         for row in range(config.rows):
@@ -150,7 +155,12 @@ class Array(wiring.Component):
                     activations = Mux(here, moving, activations)
                 first = row * config.columns + group * lanes
                 tables = first + lanes - (config.multipliers - config.table_multipliers)
-                cells = Row(columns=lanes, width=self.width, tables=min(max(tables, 0), lanes))
+                cells = Row(
+                    columns=lanes,
+                    width=sum_bits(row + 1),
+                    above=sum_bits(max(row, 1)),
+                    tables=min(max(tables, 0), lanes),
+                )
                 m.submodules[f"row_{row}_group_{group}"] = cells
                 m.d.comb += [
                     cells.activations.eq(activations),

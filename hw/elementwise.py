@@ -14,6 +14,8 @@ from amaranth.lib.wiring import In, Out
 from weft.hw.delay import data_delay
 from weft.hw.isa import Elementwise as Operation
 from weft.hw.multiply import Multiply
+from weft.hw.primitives.copies import copy
+from weft.hw.primitives.device import device
 from weft.hw.primitives.sums import chosen_sum, signed_sum
 from weft.hw.rounding_shift import RoundingShift
 
@@ -74,7 +76,11 @@ class Elementwise(wiring.Component):
         drop = max(bits - LEFT_SHIFT, 0)
         grow = max(LEFT_SHIFT - bits, 0)
 
-        # What is made of the constants, a cycle before anything needs it.
+        # What is made of the constants, a cycle before anything needs it. The units' own registers,
+        # as one unit may be far from another.
+        fpga = device(platform)
+        shift = copy(m, self.factor_shift, device=fpga, name="shift")
+        single = copy(m, self.single, device=fpga, name="single_rounding")
         product, add, minus = Signal(), Signal(), Signal()
         less_0 = Signal(10)
         factor = Signal.like(self.factor)
@@ -117,8 +123,8 @@ class Elementwise(wiring.Component):
         m.submodules.shifted = shifted = RoundingShift(width=30, kept=29)
         m.d.comb += [
             shifted.value.eq(halves),
-            shifted.shift.eq(self.factor_shift),
-            shifted.up.eq(self.single),
+            shifted.shift.eq(shift),
+            shifted.up.eq(single),
         ]
 
         # The last stage: their sum, or the product. -v is ~v + 1; the carries ride on one input.

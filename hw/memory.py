@@ -211,9 +211,9 @@ class WeightMemory(wiring.Component):
                     m.d.sync += later.eq(earlier)
                     address[row, group] = later
         ports = (self.load_word, self.load_row, self.load_data)
+        further = 1 if config.rows > NEAR_ROWS else 0
         loads: list[tuple[Value, Value]] = [(self.load_enable, Cat(*ports))]
         for row in range(1, config.rows):
-            further = 1 if config.rows > NEAR_ROWS else 0
             enable, load = loads[-1]
             loads.append(
                 (
@@ -223,8 +223,10 @@ class WeightMemory(wiring.Component):
             )
         for first in range(0, config.multipliers, unit):
             row, column = divmod(first, config.columns)
-            load_enable, load = loads[row]
-            load_word, load_row, load_data = _split(load, ports)
+            _, load_row, load_data = _split(loads[row][1], ports)
+            # Which bank is meant is known in the row above.
+            load_enable, load = loads[max(row - 1, 0)]
+            load_word, *_ = _split(load, ports)
             bank = Bank(
                 width=8 * unit,
                 depth=config.weight_depth,
@@ -234,8 +236,14 @@ class WeightMemory(wiring.Component):
             )
             m.submodules[f"bank_{row}_{column}"] = bank
             word, byte = divmod(first, 4)
+            enable = delay(
+                m,
+                load_enable & (load_word == word),
+                further if row else 0,
+                name=f"write_{row}_{column}",
+            )
             m.d.comb += [
-                bank.write_enable.eq(load_enable & (load_word == word)),
+                bank.write_enable.eq(enable),
                 bank.write_address.eq(load_row),
                 bank.write_data.eq(load_data >> (8 * byte)),
                 bank.read_address.eq(address[row, column // config.lanes]),

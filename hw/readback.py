@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.config import Config, Space
 from weft.hw.isa import bits
 from weft.hw.latency import activation_read
+from weft.hw.primitives.choose import choose
 
 
 class ReadBack(wiring.Component):
@@ -47,6 +48,14 @@ class ReadBack(wiring.Component):
         latency = activation_read(self.config)
         waiting = Signal(range(latency + 1))
         m.d.comb += self.read_address.eq(address >> index_bits)
+        padded = Signal(32 * row_words)
+        m.d.comb += padded.eq(self.row)
+        words = [padded.word_select(word, 32) for word in range(row_words)]
+        index = address[:index_bits]
+        word = Cat(
+            choose(m, platform, index, [word[bit] for word in words], name=f"word_{bit}")
+            for bit in range(32)
+        )
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.read.ready.eq(~self.hold)
@@ -56,9 +65,7 @@ class ReadBack(wiring.Component):
             with m.State("READ"):
                 m.d.sync += waiting.eq(waiting - 1)
                 with m.If(waiting == 0):
-                    padded = Signal(32 * row_words)
-                    m.d.comb += padded.eq(self.row)
-                    m.d.sync += self.data.payload.eq(padded.word_select(address[:index_bits], 32))
+                    m.d.sync += self.data.payload.eq(word)
                     m.next = "ANSWER"
             with m.State("ANSWER"):
                 m.d.comb += self.data.valid.eq(1)

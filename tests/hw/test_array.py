@@ -57,7 +57,7 @@ def test_row_adds_to_the_sums_above(seed):
     above = rng.integers(-(1 << 16), 1 << 16, (CYCLES, columns))
     mask = (1 << width) - 1
     seen = play(
-        Row(columns=columns, width=width),
+        Row(columns=columns, width=width, above=width),
         {
             "activations": packed(activations),
             "weights": packed(weights),
