@@ -1,16 +1,19 @@
 """NNgen beside weft on two layers: cycles, multipliers and cells, measured in the same run.
 
-Usage: ``python bench/nngen.py --python PYTHON [options]``. PYTHON is that of an environment of its
-own with NNgen, which weft never needs; make it with
+Usage: ``python bench/nngen.py (--python PYTHON | --only weft) [options]``. PYTHON is that of an
+environment of its own with NNgen, which weft never needs; make it with
 
     python3 -m venv v_nngen && v_nngen/bin/pip install nngen
+
+After a change of weft ``--only weft`` measures weft again, in a minute or two, beside what the
+record has of NNgen; it needs no NNgen, and refuses another Yosys than NNgen's cells are of.
 
 The layers are a 3 x 3 convolution of 16 channels to 16 on 16 x 16
 pixels, and a dense layer of 640 to 128, both int8 with int32 sums and bias and a shift at the end.
 NNgen runs with each of its `SETTINGS` (no more multipliers than the first), with its own model of
 AXI memory, and is counted at its best; weft's outputs must be golden's. Both run in Verilator and
-go through the same Yosys. Exit status 1 if weft does not win a mark. Half an hour the first time;
-what is finished is kept in weft's cache.
+go through the same Yosys. Exit status 1 if weft does not win a mark. An hour the first time, most
+of it Yosys on NNgen's Verilog; what is finished is kept in weft's cache.
 """
 
 from __future__ import annotations
@@ -48,20 +51,15 @@ LAYERS: dict[str, dict[str, Any]] = {
 }
 
 #: NNgen's parallelism over input and output channels, and its AXI port's bits. A convolution
-#: has 9 multipliers for each pair of channels, a dense layer one: 144 and 64.
+#: has 9 multipliers for each pair of channels, a dense layer one: 144 and 64. Many output channels
+#: at once (1 by 16) make 19 MB of Verilog, whose simulator takes hours to build.
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "conv": (
         {"axi_bits": 128, "attributes": {"par_ich": 4, "par_och": 4}},
         {"axi_bits": 32, "attributes": {"par_ich": 4, "par_och": 4}},
         {"axi_bits": 128, "attributes": {"par_ich": 16, "par_och": 1}},
-        {"axi_bits": 128, "attributes": {"par_ich": 1, "par_och": 16}},
     ),
-    "dense": (
-        {"axi_bits": 128, "attributes": {"par_ich": 8, "par_och": 8}},
-        {"axi_bits": 32, "attributes": {"par_ich": 8, "par_och": 8}},
-        {"axi_bits": 128, "attributes": {"par_ich": 64, "par_och": 1}},
-        {"axi_bits": 128, "attributes": {"par_ich": 1, "par_och": 64}},
-    ),
+    "dense": ({"axi_bits": 128, "attributes": {"par_ich": 8, "par_och": 8}},),
 }
 
 #: Fewer multipliers than NNgen's for the convolution, as many for the dense layer; a requantizer
@@ -185,24 +183,69 @@ def figures(run: dict[str, Any], work: int) -> dict[str, Any]:
     }
 
 
-def measure(python: Path, *, first: bool) -> dict[str, Any]:
-    """Everything that nngen.json holds."""
+def simulated_with() -> dict[str, str]:
+    """Versions of what both halves of the comparison go through."""
+    return {"verilator": version("verilator"), "yosys": tool_version(find_tool("yosys"))}
+
+
+def measure_nngen(name: str, python: Path, *, first: bool) -> dict[str, Any]:
+    """NNgen's part of a layer: its best run, all that was tried, and the tools."""
+    tried = [of_nngen(name, one, python) for one in SETTINGS[name][: 1 if first else None]]
+    best = min(tried, key=lambda run: run["cycles"] * run["multipliers"])
+    kept = ("settings", "cycles", "multipliers")
+    cells = nngen_cells(best["folder"])
+    return {
+        "nngen": {**{key: best[key] for key in kept}, "cells": cells},
+        "nngen_tried": [{key: run[key] for key in kept} for run in tried],
+        "tools": {**best["tools"], **simulated_with()},
+    }
+
+
+def recorded_nngen(name: str, path: Path) -> dict[str, Any]:
+    """The same, from a record.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none, or its cells are of another Yosys than weft's would be.
+    """
+    try:
+        found = json.loads(path.read_text())
+        layer, tools = found["layers"][name], found["tools"]["nngen"]
+        kept = {key: layer[key] for key in ("nngen", "nngen_tried")}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise click.UsageError(
+            f"{path} has nothing of NNgen; measure it: python bench/nngen.py --python PYTHON"
+        ) from None
+    yosys = simulated_with()["yosys"]
+    if tools["yosys"] != yosys:
+        raise click.UsageError(
+            f"{path} has NNgen's cells of {tools['yosys']} and this is {yosys}; measure both: "
+            "python bench/nngen.py --python PYTHON"
+        )
+    return {**kept, "tools": tools}
+
+
+def measure(python: Path | None, record: Path, *, first: bool) -> dict[str, Any]:
+    """Everything that nngen.json holds; without `python` with NNgen's part of `record`."""
     layers: dict[str, Any] = {}
-    tools = {name: version(name) for name in ("weft", "amaranth", "verilator", "numpy")}
-    tools["yosys"] = tool_version(find_tool("yosys"))
-    for name, settings in SETTINGS.items():
-        work = macs(network(LAYERS[name]))
-        tried = [of_nngen(name, one, python) for one in settings[: 1 if first else None]]
-        best = min(tried, key=lambda run: run["cycles"] * run["multipliers"])
-        tools.update({f"NNgen's {key}": value for key, value in best["tools"].items()})
-        cells = nngen_cells(best["folder"])
-        kept = ("settings", "cycles", "multipliers")
+    tools: dict[str, dict[str, str]] = {}
+    for name, layer in LAYERS.items():
+        work = macs(network(layer))
+        found = (
+            recorded_nngen(name, record)
+            if python is None
+            else measure_nngen(name, python, first=first)
+        )
+        tools["nngen"] = found["tools"]
         layers[name] = {
             "macs": work,
-            "nngen": figures({**{key: best[key] for key in kept}, "cells": cells}, work),
-            "nngen_tried": [{key: run[key] for key in kept} for run in tried],
+            "nngen": figures(found["nngen"], work),
+            "nngen_tried": found["nngen_tried"],
             "weft": figures(of_weft(name), work),
         }
+    ours = {name: version(name) for name in ("weft", "amaranth", "numpy")}
+    tools["weft"] = {**ours, **simulated_with()}
     return {"layers": layers, "synthesis": SYNTHESIS["ecp5"], "tools": tools}
 
 
@@ -258,11 +301,13 @@ def markdown(found: dict[str, Any]) -> str:
             f"weft: {layer['weft']['settings']}.",
             "",
         ]
-    tools = ", ".join(
-        number if number.startswith("Yosys") else f"{name} {number}"
-        for name, number in found["tools"].items()
-    )
-    return "\n".join([*lines, tools, ""])
+    for title, part in (("NNgen's part", "nngen"), ("weft's part", "weft")):
+        tools = ", ".join(
+            number if number.startswith("Yosys") else f"{name} {number}"
+            for name, number in found["tools"][part].items()
+        )
+        lines.append(f"{title}: {tools}.")
+    return "\n".join([*lines, ""])
 
 
 def _with_words(run: dict[str, Any], work: int) -> dict[str, Any]:
@@ -272,13 +317,17 @@ def _with_words(run: dict[str, Any], work: int) -> dict[str, Any]:
 
 
 @click.command(help=__doc__)
-@click.option("--python", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--python", type=click.Path(path_type=Path, exists=True))
+@click.option("--only", type=click.Choice(["weft"]), help="Keep what the record has of NNgen.")
 @click.option("--first", is_flag=True, help="Only the first of NNgen's settings of each layer.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), default=RESULTS)
-def main(python: Path, first: bool, output: Path) -> None:
+def main(python: Path | None, only: str | None, first: bool, output: Path) -> None:
     """Measure, write and judge."""
+    if (python is None) == (only is None):
+        raise click.UsageError("give either --python PYTHON or --only weft")
     # Not resolved: an environment's Python is a link, and the link is what makes it one.
-    found = measure(python.absolute(), first=first)
+    chosen = None if python is None else python.absolute()
+    found = measure(chosen, output / "nngen.json", first=first)
     output.mkdir(parents=True, exist_ok=True)
     (output / "nngen.json").write_text(json.dumps(found, indent=1) + "\n")
     (output / "nngen.md").write_text(markdown(found))

@@ -1,7 +1,8 @@
 """Block RAMs in a routed design: where each part of each memory lies, and what is in it.
 
-Routed designs are texts, those of IceStorm (``.asc``) and Project Trellis (``.config``), in which
-each block RAM has a paragraph with its contents.
+Routed designs are texts. In those of IceStorm (``.asc``) and Project Trellis (``.config``) each
+block RAM has a paragraph with its contents; nextpnr's own for Gowin are JSON, and a paragraph is
+the parameters with a cell's contents, one on each line.
 """
 
 from __future__ import annotations
@@ -10,9 +11,16 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from weft.boards.board import Family
-from weft.boards.contents import ECP5_DEPTH, ECP5_WIDTH, Memory
+from weft.boards.contents import (
+    ECP5_DEPTH,
+    ECP5_WIDTH,
+    GOWIN_DEPTH,
+    GOWIN_WIDTHS,
+    Memory,
+)
 from weft.errors import RefusedError
 
 #: Bits of an iCE40's block RAM; of a parameter and of a line of them.
@@ -22,8 +30,10 @@ _PARAGRAPHS = {
     "ice40": re.compile(r"^\.ram_data (\d+ \d+)\n((?:[0-9a-f]{64}\n)+)", re.MULTILINE),
     "ecp5": re.compile(r"^\.bram_init (\d+)\n((?:(?:[0-9a-f]{3} ?)+\n)+)", re.MULTILINE),
 }
+#: Rows and bits of Gowin's small memories, a lookup table for each bit.
+_TABLE, _TABLE_ROWS, _TABLE_BITS = "RAM16SDP4", 16, 4
 #: Whose routed designs are understood.
-FAMILIES = tuple(_PARAGRAPHS)
+FAMILIES = (*_PARAGRAPHS, "gowin")
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ class Block:
     def text(self, memory: Memory, family: Family) -> str:
         """The lines of its paragraph."""
         part = memory.folded(self.rows).part(self.first_bit, self.bits, 0, self.rows)
+        if family == "gowin":
+            return _table_lines(part) if self.rows == _TABLE_ROWS else _gowin_lines(part, self.bits)
         return _ecp5_lines(part) if family == "ecp5" else _ice40_lines(part, self.bits)
 
 
@@ -86,6 +98,20 @@ def _ecp5_lines(rows: Sequence[int]) -> str:
     )
 
 
+def _gowin_lines(rows: Sequence[int], bits: int) -> str:
+    """Contents of a block RAM of Gowin's: its parameters, which are the rows."""
+    return "".join(f"{row:0{bits}b}\n" for row in rows)
+
+
+def _table_lines(rows: Sequence[int]) -> str:
+    """Contents of a RAM16SDP4: a lookup table for each bit, the lowest first."""
+    columns = (
+        sum((row >> bit & 1) << index for index, row in enumerate(rows))
+        for bit in range(_TABLE_BITS)
+    )
+    return "".join(f"{column:0{_TABLE_ROWS}b}\n" for column in columns)
+
+
 def blocks_of(memories: Mapping[str, Memory], family: Family, netlist: bytes) -> list[Block]:
     """The block RAMs that synthesis made of the memories, without their places.
 
@@ -98,6 +124,8 @@ def blocks_of(memories: Mapping[str, Memory], family: Family, netlist: bytes) ->
     """
     if family == "ecp5":
         return [Block(name, name, ECP5_DEPTH, 0, ECP5_WIDTH) for name in memories]
+    if family == "gowin":
+        return _gowin_blocks(memories, netlist)
     blocks = []
     for cell, found in json.loads(netlist)["modules"]["top"]["cells"].items():
         if found["type"] != "SB_RAM40_4K":
@@ -111,6 +139,49 @@ def blocks_of(memories: Mapping[str, Memory], family: Family, netlist: bytes) ->
     return blocks
 
 
+def _gowin_blocks(memories: Mapping[str, Memory], netlist: bytes) -> list[Block]:
+    """Block RAMs, and the lookup tables of small memories."""
+    blocks = []
+    for cell, found in json.loads(netlist)["modules"]["top"]["cells"].items():
+        if found["type"] in GOWIN_WIDTHS:
+            if cell not in memories:
+                raise RefusedError(f"the netlist has a block RAM {cell} that is no memory's")
+            blocks.append(Block(cell, cell, GOWIN_DEPTH, 0, memories[cell].width))
+        elif found["type"] == _TABLE:
+            name, *numbers = cell.rsplit(".", 2)
+            # What has no name of a memory is part of the logic, and stays as it is.
+            if name in memories and numbers[0] == "0" and numbers[1].isdecimal():
+                first = _TABLE_BITS * int(numbers[1])
+                blocks.append(Block(cell, name, _TABLE_ROWS, first, _TABLE_BITS))
+    lost = memories.keys() - {block.memory for block in blocks}
+    if lost:
+        raise RefusedError(f"the netlist has nothing of the memory {min(lost)}")
+    return blocks
+
+
+def _gowin_parameters(cells: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Which parameters of which cells have the contents, by the memory's cell, in order."""
+    found = {}
+    for name, cell in cells.items():
+        if "INIT_RAM_00" in cell["parameters"]:
+            found[name] = [(name, f"INIT_RAM_{row:02X}") for row in range(GOWIN_DEPTH)]
+        elif cell["type"] == _TABLE:
+            # The packer looks at the tables.
+            found[name] = [(f"{name}_LUT{bit}", "INIT") for bit in range(_TABLE_BITS)]
+    return found
+
+
+def _paragraphs(family: Family, routed: str) -> list[tuple[str, str]]:
+    """Places and contents."""
+    if family != "gowin":
+        return _PARAGRAPHS[family].findall(routed)
+    cells = json.loads(routed)["modules"]["top"]["cells"]
+    return [
+        (place, "".join(f"{cells[cell]['parameters'][name]}\n" for cell, name in parameters))
+        for place, parameters in _gowin_parameters(cells).items()
+    ]
+
+
 def locate(
     blocks: Iterable[Block], memories: Mapping[str, Memory], family: Family, routed: str
 ) -> list[Block]:
@@ -122,7 +193,7 @@ def locate(
         If a paragraph's contents are not the ink of just one block: the tools keep memories
         otherwise than this module knows.
     """
-    places = {text: place for place, text in _PARAGRAPHS[family].findall(routed)}
+    places = {text: place for place, text in _paragraphs(family, routed)}
     found = []
     for block in blocks:
         ink = block.text(memories[block.memory].inked(block.memory), family)
@@ -134,6 +205,8 @@ def locate(
                 "pyproject.toml"
             )
         found.append(Block(**{**vars(block), "place": place}))
+    if family == "gowin":
+        places = {text: place for text, place in places.items() if text.count("\n") == GOWIN_DEPTH}
     if places:
         raise RefusedError(
             f"the routed design has block RAMs of no memory: {', '.join(sorted(places.values()))}"
@@ -146,8 +219,23 @@ def fill(
 ) -> str:
     """A routed design with other contents of its memories."""
     texts = {block.place: block.text(memories[block.memory], family) for block in blocks}
+    if family == "gowin":
+        return _fill_gowin(routed, texts)
 
     def paragraph(found: re.Match[str]) -> str:
         return found[0][: -len(found[2])] + texts[found[1]]
 
     return _PARAGRAPHS[family].sub(paragraph, routed)
+
+
+def _fill_gowin(routed: str, texts: Mapping[str, str]) -> str:
+    design = json.loads(routed)
+    cells = design["modules"]["top"]["cells"]
+    for place, parameters in _gowin_parameters(cells).items():
+        if place not in texts:
+            continue
+        for (cell, name), value in zip(parameters, texts[place].split(), strict=True):
+            cells[cell]["parameters"][name] = value
+            if cell != place:  # a table: the memory says the same
+                cells[place]["parameters"][f"INIT_{cell[-1]}"] = value
+    return json.dumps(design, indent=1)

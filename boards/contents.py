@@ -19,6 +19,43 @@ from weft.boards.board import Family
 #: An ECP5's block RAM, as it is configured: rows of 18 bits, 16 of them in a parameter of 320.
 ECP5_WIDTH, ECP5_DEPTH, _ECP5_ROWS, _ECP5_STEP = 18, 1024, 16, 20
 
+#: Gowin's, with and without the ninth bit of every byte: a row is one of the parameters, whatever
+#: the width at the ports.
+GOWIN_WIDTHS = {"SDPX9B": 288, "SDPB": 256}
+GOWIN_DEPTH = 64
+
+#: Memories that are to be marked with this style, where Amaranth's memories are meant.
+_STYLES = {"ice40": "block", "gowin": "distributed"}
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """How a block RAM's contents are written down as parameters of its cell.
+
+    Parameters
+    ----------
+    parameter : str
+        Their name, without the two hexadecimal digits that count them.
+    width : int
+        Of a row.
+    rows, step : int
+        In a parameter, and bits from one to the next.
+    depth : int
+        Rows of the block.
+    """
+
+    parameter: str
+    width: int
+    rows: int
+    step: int
+    depth: int
+
+
+_ECP5 = {"DP16KD": _Cell("INITVAL", ECP5_WIDTH, _ECP5_ROWS, _ECP5_STEP, ECP5_DEPTH)}
+_GOWIN = {
+    name: _Cell("INIT_RAM", width, 1, width, GOWIN_DEPTH) for name, width in GOWIN_WIDTHS.items()
+}
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -75,8 +112,9 @@ def take_out(rtlil: str, family: Family) -> tuple[str, dict[str, Memory]]:
     rtlil : str
         As Amaranth writes it.
     family : str
-        ``"ice40"``, where memories marked as block RAMs are meant, or ``"ecp5"``, where the
-        blocks themselves are.
+        ``"ice40"``, where memories marked as block RAMs are meant; ``"ecp5"``, where the
+        blocks themselves are; or ``"gowin"``, where the blocks are, and memories marked as
+        distributed ones, too.
 
     Returns
     -------
@@ -88,10 +126,10 @@ def take_out(rtlil: str, family: Family) -> tuple[str, dict[str, Memory]]:
     lines = rtlil.split("\n")
     paths = _paths(lines)
     found: dict[str, Memory] = {}
-    if family == "ecp5":
-        _take_blocks(lines, paths, found)
-    else:
-        _take_memories(lines, paths, found)
+    if family != "ice40":
+        _take_blocks(lines, paths, found, _ECP5 if family == "ecp5" else _GOWIN)
+    if family in _STYLES:
+        _take_memories(lines, paths, found, _STYLES[family])
     return "\n".join(lines), found
 
 
@@ -120,19 +158,21 @@ def _constant(value: int, width: int) -> str:
     return f"{width}'{value:0{width}b}"
 
 
-def _take_memories(lines: list[str], paths: Mapping[str, str], found: dict[str, Memory]) -> None:
-    """Initial values of Amaranth's memories that are to be block RAMs."""
-    module, names, block, name = "", set[str](), False, ""
+def _take_memories(
+    lines: list[str], paths: Mapping[str, str], found: dict[str, Memory], style: str
+) -> None:
+    """Initial values of Amaranth's memories that are marked with a style."""
+    module, names, marked, name = "", set[str](), False, ""
     width = depth = 0
     for number, line in enumerate(lines):
         if line.startswith("module "):
             module, names = line[8:], set()
-        elif line == '  attribute \\ram_style "block"':
-            block = True
+        elif line == f'  attribute \\ram_style "{style}"':
+            marked = True
         elif line.startswith("  memory "):
-            if block:
+            if marked:
                 names.add(line.rsplit("\\", 1)[1])
-            block = False
+            marked = False
         elif line.startswith("  cell "):
             name = ""
         elif line.startswith("    parameter \\MEMID "):
@@ -150,33 +190,41 @@ def _take_memories(lines: list[str], paths: Mapping[str, str], found: dict[str, 
             name = ""
 
 
-def _take_blocks(lines: list[str], paths: Mapping[str, str], found: dict[str, Memory]) -> None:
-    """Parameters INITVAL_00 to INITVAL_3F of the ECP5's block RAMs."""
+def _take_blocks(
+    lines: list[str],
+    paths: Mapping[str, str],
+    found: dict[str, Memory],
+    kinds: Mapping[str, _Cell],
+) -> None:
+    """Parameters with the contents of block RAMs that are instantiated."""
     starts, module = [], ""
     for number, line in enumerate(lines):
         if line.startswith("module "):
             module = line[8:]
-        elif line.startswith("  cell \\DP16KD \\"):
-            starts.append((number, paths[module] + line[16:]))
-    span = _ECP5_ROWS * ECP5_WIDTH
-    for start, path in starts:
+        elif line.startswith("  cell \\"):
+            kind, name = line[8:].split(" \\", 1)
+            if kind in kinds:
+                starts.append((number, paths[module] + name, kinds[kind]))
+    for start, path, cell in starts:
+        span = cell.rows * cell.width
         flat, places = 0, {}
         for number in range(start + 1, len(lines)):
             if lines[number] == "  end":
                 break
-            value = re.fullmatch(r"    parameter \\INITVAL_(..) \d+'([01]+)", lines[number])
+            pattern = rf"    parameter \\{cell.parameter}_(..) \d+'([01]+)"
+            value = re.fullmatch(pattern, lines[number])
             if value:
                 place = int(value[1], 16)
                 places[number] = place
                 padded = int(value[2], 2)
-                for row in range(_ECP5_ROWS):
-                    word = padded >> row * _ECP5_STEP & (1 << ECP5_WIDTH) - 1
-                    flat |= word << place * span + row * ECP5_WIDTH
-        memory = Memory(ECP5_WIDTH, ECP5_DEPTH, flat)
+                for row in range(cell.rows):
+                    word = padded >> row * cell.step & (1 << cell.width) - 1
+                    flat |= word << place * span + row * cell.width
+        memory = Memory(cell.width, cell.depth, flat)
         found[path] = memory
-        rows = memory.inked(path).part(0, ECP5_WIDTH, 0, ECP5_DEPTH)
+        rows = memory.inked(path).part(0, cell.width, 0, cell.depth)
         for number, place in places.items():
-            chosen = rows[place * _ECP5_ROWS : (place + 1) * _ECP5_ROWS]
-            padded = sum(row << index * _ECP5_STEP for index, row in enumerate(chosen))
-            ink = _constant(padded, _ECP5_ROWS * _ECP5_STEP)
-            lines[number] = f"    parameter \\INITVAL_{place:02X} {ink}"
+            chosen = rows[place * cell.rows : (place + 1) * cell.rows]
+            padded = sum(row << index * cell.step for index, row in enumerate(chosen))
+            ink = _constant(padded, cell.rows * cell.step)
+            lines[number] = f"    parameter \\{cell.parameter}_{place:02X} {ink}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from weft.boards.board import Board
 from weft.boards.cache import digest
-from weft.boards.registry import find_board
+from weft.boards.registry import BOARDS
 from weft.errors import InputError, RefusedError
 
 #: How to get each tool.
@@ -67,26 +67,38 @@ def read_build(directory: Path | str) -> Finished:
     folder = Path(directory)
     try:
         found = json.loads((folder / "build.json").read_text(encoding="utf-8"))
-        name = str(found["board"])
+        board = BOARDS.get(found["board"])
         sums = {folder / found["files"][kind]: found["sums"][kind] for kind in found["sums"]}
         bitstream = folder / found["files"]["bitstream"]
         program = folder / found["files"]["program"] if "program" in found["files"] else None
         digests = found["config_digest"], found["program_digest"]
     except FileNotFoundError:
         raise InputError(f"{folder} holds no build.json; run `weft build` on it first") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"{folder / 'build.json'} holds no finished build; run `weft build` again"
         ) from None
     for file in filter(None, (bitstream, program)):
-        if not file.is_file():
-            raise InputError(f"{file} is missing; run `weft build` again")
-        if digest(file.read_bytes()) != sums.get(file):
+        try:
+            data = file.read_bytes()
+        except FileNotFoundError:
+            raise InputError(f"{file} is missing; run `weft build` again") from None
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{file} cannot be read ({getattr(error, 'strerror', None) or error}); "
+                "run `weft build` again"
+            ) from None
+        if digest(data) != sums.get(file):
             raise InputError(
                 f"{file} is not what `weft build` wrote: it was cut short or changed; "
                 "run `weft build` again"
             )
-    return Finished(find_board(name), bitstream, program, *digests)
+    if board is None:
+        raise InputError(
+            f"{folder / 'build.json'} is for a board {found['board']!r}, which this weft does not "
+            "know; run `weft build` again"
+        )
+    return Finished(board, bitstream, program, *digests)
 
 
 def flash_command(board: Board, bitstream: Path, *, sram: bool = False) -> list[str]:

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from weft.boards.board import Board
+from weft.boards.builds import recorded_build
 from weft.boards.fmax_coefficients import BUILDS, COEFFICIENTS, MARGIN
 from weft.hw.area import estimate_area
 from weft.hw.config import Config
@@ -61,6 +62,25 @@ def estimate_fmax(config: Config, board: Board) -> Fmax | None:
     period = sum(weight * sizes[name] for name, weight in weights.items())
     unseen = tuple(name for name, size in sizes.items() if size and name not in weights)
     return Fmax(1000 / period, MARGIN[kind], BUILDS[kind], unseen)
+
+
+def unknown_because(board: Board) -> str | None:
+    """Why `estimate_fmax` says nothing of a board's FPGA; None where it does."""
+    kind = silicon(board)
+    if kind in COEFFICIENTS:
+        return None
+    if board.family == "gowin":
+        reason = (
+            f"nextpnr knows no delays of the multipliers of {kind}, so its figures of builds are "
+            "nothing that a model could be fitted to"
+        )
+    else:
+        reason = f"too few builds are recorded for {kind} to fit a model"
+    made = recorded_build(board)
+    if made is not None:
+        # Of Gowin's the record has the share that is trusted.
+        reason += f"; the board's own configuration came out at {made.fmax_mhz:.1f} MHz"
+    return f"{reason}; builds for the board run at {board.target_mhz:g} MHz, or are refused"
 
 
 def terms(config: Config, board: Board) -> dict[str, float]:

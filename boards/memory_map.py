@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from weft.boards.block_rams import Block
+from weft.boards.cache import digest
 from weft.errors import InputError
 
 MAP = "memories.json"
 #: Raised with every change of the file.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class MemoryMap:
 
     def save(self, folder: Path) -> None:
         """Write it into a build's folder."""
-        text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
+        plain = asdict(self)
+        text = json.dumps({"format": FORMAT, "sum": _sum(plain), **plain}, indent=1)
         (folder / MAP).write_text(text + "\n", encoding="utf-8")
 
     @staticmethod
@@ -53,6 +56,9 @@ class MemoryMap:
                 raise InputError(
                     f"{path} has format {form!r} and this weft reads format {FORMAT}; {again}"
                 )
+            # A place or a width that is another one would make a wrong bitstream without a word.
+            if found.pop("sum") != _sum(found):
+                raise ValueError("it was changed")
             blocks = [Block(**block) for block in found.pop("blocks")]
             return MemoryMap(**found, blocks=blocks)
         except FileNotFoundError:
@@ -62,3 +68,7 @@ class MemoryMap:
             ) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{path} cannot be read; {again}") from None
+
+
+def _sum(plain: dict[str, Any]) -> str:
+    return digest(json.dumps(plain, sort_keys=True))

@@ -8,7 +8,6 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from weft.boards.block_rams import FAMILIES
 from weft.boards.board import Board
 from weft.boards.build import Build, BuildReport, Progress
 from weft.boards.cache import digest
@@ -50,11 +49,6 @@ def patch(
         patched.
     """
     out, source = Path(out), Path(source)
-    if board.family not in FAMILIES:
-        raise RefusedError(
-            f"bitstreams of the {board.title}'s FPGA cannot be patched; build it with: weft build "
-            f"{out}, or load the program over the link with: weft run"
-        )
     if not (board.keeps(program.config) or board.boots(program.config)):
         raise RefusedError(
             f"the {board.title}'s large memories have no initial contents that a patch could set; "
@@ -87,7 +81,7 @@ def patch(
     routed = _unchanged(source, job.routed, places)
     for kind, name in report.files.items():
         if kind not in ("bitstream", "program") and out.resolve() != source.resolve():
-            shutil.copyfile(source / name, out / name)
+            _copy(source, name, out)
     (out / "build.json").unlink(missing_ok=True)
     (out / MAP).unlink(missing_ok=True)
     start = time.monotonic()
@@ -110,7 +104,7 @@ def _finished(source: Path) -> BuildReport:
         found = json.loads(path.read_text(encoding="utf-8"))
         known = {field.name for field in fields(BuildReport)}
         report = BuildReport(**{name: value for name, value in found.items() if name in known})
-        report.files["bitstream"]
+        _check(report)
     except FileNotFoundError:
         raise InputError(
             f"{source} holds no build.json; build it first with: weft build {source}"
@@ -120,6 +114,25 @@ def _finished(source: Path) -> BuildReport:
             f"{path} holds no finished build; build it again with: weft build {source}"
         ) from None
     return report
+
+
+def _check(report: BuildReport) -> None:
+    """Raise something where what the report holds is not what a build writes."""
+    for name in (report.board, report.files["bitstream"], *report.files.values()):
+        Path(name)  # no number
+    for cells in report.utilization.values():
+        int(cells["used"]), int(cells["available"])
+    float(report.fmax_mhz), float(report.target_mhz), int(report.baud)
+
+
+def _copy(source: Path, name: str, out: Path) -> None:
+    try:
+        shutil.copyfile(source / name, out / name)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{source / name} cannot be copied to {out} ({getattr(error, 'strerror', error)}); "
+            f"build {source} again with: weft build {source}"
+        ) from None
 
 
 def _unchanged(source: Path, name: str, places: MemoryMap) -> str:

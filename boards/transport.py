@@ -56,6 +56,8 @@ class Transport(ABC):
 
 def _no_port(port: str) -> InputError:
     names = ", ".join(sorted(info.device for info in list_ports.comports()))
+    if not port:
+        port = "with an empty name"
     there = f"the ports here are {names}" if names else "no serial port is here at all"
     return InputError(f"no serial port {port}: {there}; check --port and the cable")
 
@@ -65,6 +67,8 @@ def _open_error(port: str, error: Exception) -> WeftError:
     text = str(error)
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO) or "FileNotFoundError" in text:
         return _no_port(port)
+    if number == errno.EISDIR:
+        return InputError(f"{port} is a folder and no serial port; check --port")
     if number == errno.ENOTTY or "Inappropriate ioctl" in text:
         return InputError(f"{port} is not a serial port; check --port")
     if number in (errno.EACCES, errno.EPERM) or "PermissionError" in text:

@@ -7,12 +7,12 @@ left. Nothing stalls: what enters leaves `latency` cycles later.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.config import Config
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay, delay
 from weft.hw.interleave import Interleave
 from weft.hw.isa import bits
 from weft.hw.primitives.multipliers import Multipliers
@@ -68,7 +68,9 @@ class Row(wiring.Component):
         for column in range(self.columns):
             above = self.sums_in.word_select(column, self.width).as_signed()
             product = multipliers.products.word_select(column, 16).as_signed()
-            m.d.sync += self.sums_out.word_select(column, self.width).eq(above + product)
+            total = Signal(signed(self.width), name=f"sum_{column}", reset_less=True)
+            m.d.sync += total.eq(above + product)
+            m.d.comb += self.sums_out.word_select(column, self.width).eq(total)
         return m
 
 
@@ -137,10 +139,10 @@ class Array(wiring.Component):
             if row and config.window:
                 second = delay(m, second, 1, name=f"second_{row}")
             lane = self.word.word_select(row, 8)
-            activation = delay(m, lane, row, name=f"row_{row}")
+            activation = data_delay(m, lane, row, name=f"row_{row}")
             for group, window in enumerate(windows):
                 if group:
-                    activation = delay(m, activation, 1, name=f"row_{row}_group_{group}")
+                    activation = data_delay(m, activation, 1, name=f"row_{row}_group_{group}")
                 activations = activation.replicate(lanes)
                 if window is not None and row < paths:
                     moving = window.activations.word_select(row, 8 * lanes)
@@ -169,11 +171,11 @@ class Array(wiring.Component):
             window.clear.eq(self.clear),
             window.last.eq(self.last),
             window.valid.eq(delay(m, self.valid, group, name=f"window_valid_{group}")),
-            window.entry.eq(delay(m, entry, group, name=f"entry_{group}")),
+            window.entry.eq(data_delay(m, entry, group, name=f"entry_{group}")),
         ]
         if self.config.interleave:
             m.d.comb += window.soon.eq(delay(m, self.soon, group, name=f"window_soon_{group}"))
         if self.config.pairs:
             lines = self.lines.word_select(group, 8 * self.config.lanes)
-            m.d.comb += window.lines.eq(delay(m, lines, group, name=f"lines_{group}"))
+            m.d.comb += window.lines.eq(data_delay(m, lines, group, name=f"lines_{group}"))
         return window

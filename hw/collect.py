@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from weft.hw.bank import Bank
 from weft.hw.config import Config
 from weft.hw.decoder import late_layout
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay, delay
 from weft.hw.isa import bits
 from weft.hw.step import Next, Pixel
 
@@ -104,10 +104,10 @@ class Collect(wiring.Component):
             group.next.eq(current.next),
         ]
         width = self.config.accumulator_bits * self.config.lanes
-        values = Signal(width)
+        values = Signal(width, reset_less=True)
         m.d.sync += values.eq(self.totals.word_select(index, width))
         m.d.comb += [
             self.group.eq(delay(m, group, self.latency, name="group")),
-            self.values.eq(delay(m, values, self.latency - 1, name="values")),
+            self.values.eq(data_delay(m, values, self.latency - 1, name="values")),
         ]
         return m

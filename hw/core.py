@@ -19,7 +19,7 @@ from weft.hw.collect import Collect
 from weft.hw.config import Config, Space
 from weft.hw.copier import Copier
 from weft.hw.decoder import Decoder
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay, delay
 from weft.hw.elementwise_lanes import ElementwiseLanes
 from weft.hw.gather import Ahead, Gather
 from weft.hw.intake import Intake
@@ -138,10 +138,10 @@ class Core(wiring.Component):
         word = Signal(8 * config.rows)
         fill = Cat(entering.fill for _ in range(config.rows))
         m.d.comb += word.eq(Mux(inside, activation.read_data, fill))
-        m.d.sync += array.word.eq(word)
         m.d.comb += [
+            array.word.eq(data_delay(m, word, 1, name="array_word")),
             weight.read_address.eq(
-                delay(m, sequencer.weight, until_word - Bank.latency, name="weight_address")
+                data_delay(m, sequencer.weight, until_word - Bank.latency, name="weight_address")
             ),
             array.weights.eq(weight.read_data),
         ]
@@ -151,7 +151,7 @@ class Core(wiring.Component):
             if config.pairs:
                 self._connect_pairs(m, word, part, entry)
             else:
-                m.d.sync += array.entry.eq(entry)
+                m.d.comb += array.entry.eq(data_delay(m, entry, 1, name="array_entry"))
             begin = m.submodules.decoder.enter
             # The lines still move when the field has been fetched for the next instruction.
             last = Signal.like(array.last)
@@ -181,11 +181,10 @@ class Core(wiring.Component):
         m.d.sync += [later["entry"].eq(pair & ~second), later["lines"].eq(pair & second)]
         # Steps follow one another without a gap.
         held = Signal(width, reset_less=True)
-        m.d.sync += [
-            held.eq(word.word_select(part | 1, width)),
-            array.entry.eq(Mux(later["entry"], held, entry)),
-            array.lines.eq(Mux(later["lines"], held, entry)),
-        ]
+        m.d.sync += held.eq(word.word_select(part | 1, width))
+        for port, late in later.items():
+            chosen = Mux(late, held, entry)
+            m.d.comb += getattr(array, port).eq(data_delay(m, chosen, 1, name=f"array_{port}"))
 
     def _connect_accumulators(self, m: Module) -> Value:
         """Totals of all columns; those of a group come a cycle after the group before it."""
@@ -226,9 +225,10 @@ class Core(wiring.Component):
         address, group, values = collect.parameter_address, collect.group, collect.values
         if config.elementwise:
             # Only what the units change waits for them.
-            changed = fields.elementwise != Operation.NONE
+            changed = Signal(name="elementwise_changes")
+            m.d.sync += changed.eq(fields.elementwise != Operation.NONE)
             later = latency["elementwise"]
-            address = Mux(changed, delay(m, address, later, name="parameter"), address)
+            address = Mux(changed, data_delay(m, address, later, name="parameter"), address)
             group = Mux(changed, delay(m, group, later, name="changed"), group)
             values = self._connect_elementwise(m)
         m.d.comb += parameter.read_address.eq(address)

@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay
 from weft.hw.isa import Elementwise as Operation
 from weft.hw.multiply import Multiply
 from weft.hw.primitives.sums import chosen_sum, signed_sum
@@ -95,8 +95,8 @@ class Elementwise(wiring.Component):
             m, platform, ~self.zero_1, choice=self.choose_other, b=low[0], c=low[1], carry=1,
             name="sum_1",
         )  # fmt: skip
-        d0 = Signal(signed(10))
-        d1 = Signal(signed(9))
+        d0 = Signal(signed(10), reset_less=True)
+        d1 = Signal(signed(9), reset_less=True)
         m.d.sync += [d0.eq(sum_0 >> 1), d1.eq(sum_1)]
 
         # The product: of both, or of the second with its factor. The first operand comes at the
@@ -123,12 +123,12 @@ class Elementwise(wiring.Component):
 
         # The last stage: their sum, or the product. -v is ~v + 1; the carries ride on one input.
         until_sum = Multiply.latency + RoundingShift.latency - 1
-        first = delay(m, d0, until_sum, name="first") << (LEFT_SHIFT - 1)
+        first = data_delay(m, d0, until_sum, name="first") << (LEFT_SHIFT - 1)
         exact = multiply.product[place : place + 20].as_signed()
-        exact = delay(m, exact, RoundingShift.latency - 1, name="exact")
-        start = Signal(signed(32))
+        exact = data_delay(m, exact, RoundingShift.latency - 1, name="exact")
+        start = Signal(signed(32), reset_less=True)
         m.d.sync += start.eq(Mux(product, exact, first))
         second = Cat(shifted.carry, shifted.result)
         total = signed_sum(m, platform, Cat(1, start), second, use=add, invert=minus, name="total")
-        m.d.sync += self.result.eq(total[1:])
+        m.d.comb += self.result.eq(data_delay(m, total[1:].as_signed(), 1, name="result"))
         return m

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from weft.hw.config import Config
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay
 from weft.hw.elementwise import Elementwise
 from weft.hw.isa import Elementwise as Operation
 from weft.hw.primitives.sums import chosen_sum
@@ -67,9 +67,9 @@ class ElementwiseLanes(wiring.Component):
         if config.shared_elementwise:
             made = []
             for lane in range(0, config.lanes, 2):
-                second = delay(m, values[lane + 1], 1, name=f"second_{lane}")
+                second = data_delay(m, values[lane + 1], 1, name=f"second_{lane}")
                 result = self._unit(m, lane, values[lane], second, ~self.valid)
-                made += [delay(m, result, 1, name=f"first_{lane}"), result]
+                made += [data_delay(m, result, 1, name=f"first_{lane}"), result]
         else:
             made = [
                 self._unit(m, lane, value, value, Const(0)) for lane, value in enumerate(values)

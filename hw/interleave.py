@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay, delay
 from weft.hw.window import second_path
 
 
@@ -55,7 +55,7 @@ class Interleave(wiring.Component):
         number = delay(m, coming, Bank.latency, name="number")
         for row, steps in enumerate(behind):
             if steps == 0:
-                here: Value = delay(m, self.entry, row, name=f"row_{row}")
+                here: Value = data_delay(m, self.entry, row, name=f"row_{row}")
             elif steps == apart:
                 # So few that a block RAM would be wasted, and hardly be quick enough.
                 here = self._registers(m, row, steps)
@@ -80,4 +80,4 @@ class Interleave(wiring.Component):
             with m.If(self.valid):
                 m.d.sync += following.eq(above)
             above = following
-        return delay(m, above, row, name=f"row_{row}")
+        return data_delay(m, above, row, name=f"row_{row}")

@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay, delay
 from weft.hw.isa import bits
 from weft.hw.latency import far_activations
 from weft.hw.primitives.copies import copy
@@ -129,7 +129,7 @@ class ActivationMemory(wiring.Component):
                 if far:
                     here = copy(m, value, device=device(platform), name=f"{port}_{first}")
                 m.d.comb += getattr(bank, port).eq(here)
-            word = delay(m, bank.read_data, far, name=f"word_{first}")
+            word = data_delay(m, bank.read_data, far, name=f"word_{first}")
             m.d.comb += self.read_data[8 * first : 8 * (first + unit)].eq(word)
         return m
 
@@ -205,18 +205,26 @@ class WeightMemory(wiring.Component):
             for group in range(config.groups):
                 if (row, group) != (0, 0):
                     earlier = address[(row, group - 1) if group else (row - 1, group)]
-                    later = Signal.like(self.read_address, name=f"address_{row}_{group}")
+                    later = Signal.like(
+                        self.read_address, name=f"address_{row}_{group}", reset_less=True
+                    )
                     m.d.sync += later.eq(earlier)
                     address[row, group] = later
-        load = Cat(self.load_enable, self.load_word, self.load_row, self.load_data)
-        loads = [load]
+        ports = (self.load_word, self.load_row, self.load_data)
+        loads: list[tuple[Value, Value]] = [(self.load_enable, Cat(*ports))]
         for row in range(1, config.rows):
             further = 1 if config.rows > NEAR_ROWS else 0
-            loads.append(delay(m, loads[-1], further, name=f"load_{row}"))
-        ports = (self.load_enable, self.load_word, self.load_row, self.load_data)
+            enable, load = loads[-1]
+            loads.append(
+                (
+                    delay(m, enable, further, name=f"load_enable_{row}"),
+                    data_delay(m, load, further, name=f"load_{row}"),
+                )
+            )
         for first in range(0, config.multipliers, unit):
             row, column = divmod(first, config.columns)
-            load_enable, load_word, load_row, load_data = _split(loads[row], ports)
+            load_enable, load = loads[row]
+            load_word, load_row, load_data = _split(load, ports)
             bank = Bank(
                 width=8 * unit,
                 depth=config.weight_depth,

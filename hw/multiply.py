@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay
 from weft.hw.primitives.product import OPERAND, Product
 
 #: Bits of a lower half, so that the sum of both halves still is an operand.
@@ -56,7 +56,7 @@ class Multiply(wiring.Component):
         narrow, wide = sorted((self.a, self.b), key=len)
         if len(wide) <= OPERAND:
             product = self._multiply(m, narrow, wide, name="whole")
-            m.d.comb += self.product.eq(delay(m, product, 3, name="total"))
+            m.d.comb += self.product.eq(data_delay(m, product, 3, name="total"))
         elif len(narrow) <= OPERAND:
             m.d.comb += self.product.eq(self._two(m, narrow, wide))
         else:
@@ -67,8 +67,8 @@ class Multiply(wiring.Component):
         """A product, a cycle later than the multiplier has it, as sums of halves come later."""
         m.submodules[name] = part = Product(a_width=len(a), b_width=len(b))
         m.d.comb += [
-            part.a.eq(delay(m, a, 1, name=f"{name}_a")),
-            part.b.eq(delay(m, b, 1, name=f"{name}_b")),
+            part.a.eq(data_delay(m, a, 1, name=f"{name}_a")),
+            part.b.eq(data_delay(m, b, 1, name=f"{name}_b")),
         ]
         return part.product
 
@@ -77,9 +77,9 @@ class Multiply(wiring.Component):
         low, high = _halves(b)
         lower = self._multiply(m, a, low, name="low")
         upper = self._multiply(m, a, high, name="high")
-        lower, upper = delay(m, lower, 1, name="lower"), delay(m, upper, 1, name="upper")
+        lower, upper = data_delay(m, lower, 1, name="lower"), data_delay(m, upper, 1, name="upper")
         total = Cat(lower[:PIECE], (lower >> PIECE) + upper)
-        return delay(m, total[: len(self.product)].as_signed(), 2, name="total")
+        return data_delay(m, total[: len(self.product)].as_signed(), 2, name="total")
 
     def _three(self, m: Module, a: Value, b: Value) -> Value:
         """Both halves of either factor."""
@@ -88,15 +88,15 @@ class Multiply(wiring.Component):
         hh = self._multiply(m, ah, bh, name="high")
         both = self._multiply(m, al + ah, bl + bh, name="both")
 
-        corners = Signal((ll + hh).shape())
+        corners = Signal((ll + hh).shape(), reset_less=True)
         m.d.sync += corners.eq(ll + hh)
-        middle = delay(m, both, 1, name="middle")
+        middle = data_delay(m, both, 1, name="middle")
         # Without a sign below, the two corners are one number.
-        outer = delay(m, Cat(ll[: 2 * PIECE], hh).as_signed(), 2, name="outer")
-        cross = Signal(signed(len(b) + 2))
+        outer = data_delay(m, Cat(ll[: 2 * PIECE], hh).as_signed(), 2, name="outer")
+        cross = Signal(signed(len(b) + 2), reset_less=True)
         m.d.sync += cross.eq(middle - corners)
         total = Cat(outer[:PIECE], (outer >> PIECE) + cross)
-        return delay(m, total[: len(self.product)].as_signed(), 1, name="total")
+        return data_delay(m, total[: len(self.product)].as_signed(), 1, name="total")
 
 
 def _halves(value: Value) -> tuple[Value, Value]:

@@ -22,7 +22,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay
 from weft.hw.multiply import Multiply
 from weft.hw.rounding_shift import RoundingShift
 from weft.hw.to_code import VALUE_BITS, ToCode
@@ -84,20 +84,23 @@ class RequantizeMultiplier(wiring.Component):
         m = Module()
         bits = self.multiplier_bits
 
-        # Stage 1: the bias, and how far the product is shifted, in halves of the smallest unit
-        # that a shift to the left can bring up.
-        biased = Signal(signed(self.width))
-        shift = Signal(6)
-        up = Signal()
+        # Stage 1: the bias.
+        biased = Signal(signed(self.width), reset_less=True)
+        m.d.sync += biased.eq(self.value + self.bias)
+
+        # How far the product is shifted, in halves of the smallest unit that a shift to the left
+        # can bring up. It has the time of the product.
+        given = data_delay(m, self.shift, 1, name="given").as_signed()
+        shift = Signal(6, reset_less=True)
+        up = Signal(reset_less=True)
         most = Const(_MOST_LEFT, signed(SHIFT_BITS))
         m.d.sync += [
-            biased.eq(self.value + self.bias),
-            shift.eq(Mux(self.shift > most, 0, most - self.shift)),
-            up.eq(self.single | (self.shift > 0)),
+            shift.eq(Mux(given > most, 0, most - given)),
+            up.eq(self.single | (given > 0)),
         ]
 
         m.submodules.multiply = multiply = Multiply(a_width=self.width, b_width=bits + 2)
-        multiplier = delay(m, self.multiplier, 1, name="multiplier")
+        multiplier = data_delay(m, self.multiplier, 1, name="multiplier")
         m.d.comb += [
             multiply.a.eq(biased),
             multiply.b.eq(Cat(multiplier, 0).as_signed()),
@@ -113,8 +116,8 @@ class RequantizeMultiplier(wiring.Component):
         m.submodules.to_code = to_code = ToCode()
         m.d.comb += [
             shifted.value.eq(halves),
-            shifted.shift.eq(delay(m, shift, Multiply.latency, name="shift")),
-            shifted.up.eq(delay(m, up, Multiply.latency, name="up")),
+            shifted.shift.eq(data_delay(m, shift, Multiply.latency - 1, name="shift")),
+            shifted.up.eq(data_delay(m, up, Multiply.latency - 1, name="up")),
             to_code.value.eq(shifted.result),
             to_code.carry.eq(shifted.carry),
             to_code.beyond.eq(shifted.beyond),
@@ -122,6 +125,6 @@ class RequantizeMultiplier(wiring.Component):
             to_code.zero_point.eq(self.zero_point),
             to_code.low.eq(self.low),
             to_code.high.eq(self.high),
-            self.code.eq(delay(m, to_code.code, _SPREAD, name="code")),
+            self.code.eq(data_delay(m, to_code.code, _SPREAD, name="code")),
         ]
         return m

@@ -6,7 +6,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay
 from weft.hw.primitives.choose import choose
 
 #: Bits of the shift that each stage takes: the highest first. For shifts up to 31, and up to 47.
@@ -91,8 +91,9 @@ class RoundingShift(wiring.Component):
             unit = 1 << low
             # Bits that a later stage may still bring down.
             room = min(self.kept + unit, len(value))
-            following = Signal(signed(room), name=f"value_{low}")
-            found, lost = Signal(name=f"stuck_at_{low}"), Signal(name=f"beyond_at_{low}")
+            following = Signal(signed(room), name=f"value_{low}", reset_less=True)
+            found = Signal(name=f"stuck_at_{low}", reset_less=True)
+            lost = Signal(name=f"beyond_at_{low}", reset_less=True)
             # What lies under the fraction is not looked at: the first stage knows its place, and
             # unless it has moved, the second takes it out.
             first = self.fraction if shift is self.shift else 0
@@ -118,9 +119,9 @@ class RoundingShift(wiring.Component):
                     m, cells, index, [value[at] for at in places], name=f"moved_{low}_{bit}"
                 )
                 m.d.sync += following[bit].eq(moved)
-            sign = delay(m, sign, 1, name=f"sign_{low}")
-            away = delay(m, away, 1, name=f"away_{low}")
-            shift = delay(m, shift, 1, name=f"shift_{low}")
+            sign = data_delay(m, sign, 1, name=f"sign_{low}")
+            away = data_delay(m, away, 1, name=f"away_{low}")
+            shift = data_delay(m, shift, 1, name=f"shift_{low}")
             value, stuck, beyond = following, found, lost
         m.d.comb += [
             self.result.eq(value >> 1),

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay
 from weft.hw.isa import bits
 
 
@@ -52,7 +52,7 @@ class Tables(wiring.Component):
         init = [] if self.image is None else [int(row[0]) for row in self.image]
         for lane in range(self.config.lanes):
             code = self.codes.word_select(lane, 8)
-            same = delay(m, code, Bank.latency, name=f"code_{lane}")
+            same = data_delay(m, code, Bank.latency, name=f"code_{lane}")
             # Loaded while nothing runs.
             bank = Bank(width=8, depth=256 * tables, init=init, relaxed=True)
             m.submodules[f"bank_{lane}"] = bank
@@ -63,7 +63,8 @@ class Tables(wiring.Component):
                 # Adding 128 to a signed code is flipping its sign bit.
                 bank.read_address.eq(Cat(code[:7], ~code[7], index)),
             ]
-            m.d.sync += self.results.word_select(lane, 8).eq(
-                Mux(self.select == 0, same, bank.read_data)
+            result = Mux(self.select == 0, same, bank.read_data)
+            m.d.comb += self.results.word_select(lane, 8).eq(
+                data_delay(m, result, 1, name=f"result_{lane}")
             )
         return m

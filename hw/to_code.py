@@ -57,8 +57,8 @@ class ToCode(wiring.Component):
         def plus(term):
             return (value + Cat(self.carry, term).as_signed()) >> 1
 
-        moved = Signal(8)
-        below, above = Signal(), Signal()
+        moved = Signal(8, reset_less=True)
+        below, above = Signal(reset_less=True), Signal(reset_less=True)
         m.d.sync += [
             moved.eq(plus(self.zero_point)),
             below.eq(Mux(self.beyond, self.sign, plus(to_low) < 0)),
@@ -66,5 +66,7 @@ class ToCode(wiring.Component):
         ]
 
         # Stage 2: saturate.
-        m.d.sync += self.code.eq(Mux(below, self.low, Mux(above, self.high, moved.as_signed())))
+        code = Signal.like(self.code, reset_less=True)
+        m.d.sync += code.eq(Mux(below, self.low, Mux(above, self.high, moved.as_signed())))
+        m.d.comb += self.code.eq(code)
         return m

@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
-from weft.hw.delay import delay
+from weft.hw.delay import data_delay, delay
 from weft.hw.isa import bits
 
 
@@ -67,7 +67,9 @@ class Line(wiring.Component):
         ]
         m.d.comb += [
             bank.read_address.eq(place),
-            self.earlier.eq(delay(m, bank.read_data, self.latency - Bank.latency, name="earlier")),
+            self.earlier.eq(
+                data_delay(m, bank.read_data, self.latency - Bank.latency, name="earlier")
+            ),
         ]
         return m
 
@@ -130,8 +132,8 @@ class Window(wiring.Component):
                 ]
                 here = stream = earlier.earlier
             m.d.comb += self.activations.word_select(row, width).eq(here)
-            current = Signal(width, name=f"current_{row}")
-            above = Signal(width, name=f"before_{row}")
+            current = Signal(width, name=f"current_{row}", reset_less=True)
+            above = Signal(width, name=f"before_{row}", reset_less=True)
             with m.If(valid):
                 m.d.sync += [current.eq(here), above.eq(current)]
             valid = delay(m, valid, 1, name=f"valid_row_{row}")

@@ -524,12 +524,29 @@ def test_bad_usage(capsys, tmp_path, files, digits_onnx):
         (["flash", files / "board", "--program"], 2, "weft build"),
         (["flash", files / "board", "--program", "--sram"], 2, "take one"),
         (["run", files / "board", "--port", "/dev/none", *x, *y], 2, "no serial port"),
+        (
+            ["run", files / "board", "--port", "/dev/none", *x, "-o", tmp_path / "no" / "y.npz"],
+            2,
+            f"cannot be written (there is no folder {tmp_path / 'no'}); give another path with -o",
+        ),
         (["frobnicate"], 2, "No such command"),
     ]
     for command, wanted, words in cases:
         status, message = failure(capsys, *command)
         assert (status, words in message) == (wanted, True), (command, status, message)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("text", ['{"board": "iceb', "[]", '{"board": 5}', '{"board": "arty"}'])
+def test_a_summary_that_names_no_board(text, capsys, tmp_path, files):
+    folder = tmp_path / "out"
+    shutil.copytree(files / "board", folder)
+    (folder / "summary.json").write_text(text)
+    assert failure(capsys, "build", folder) == (
+        2,
+        f"{folder} has no readable summary.json; make it again with: weft compile MODEL "
+        f"--board BOARD -o {folder}\n",
+    )
 
 
 def test_the_demo_says_that_it_needs_scikit_learn(capsys, tmp_path, monkeypatch):

@@ -285,7 +285,7 @@ def test_unfit_samples(source, change, words, compiled, capsys):
         ("simulate floats.tflite --inputs x.npz -o y.npz", 2, "where N x 1 x 60 was expected"),
         ("simulate branches.tflite --inputs x.npz -o y.npz", 2, "has no array 'tensor0'"),
         ("simulate folder.tflite --inputs x.npz -o y.npz", 2, "holds no compiled program"),
-        ("verify small.tflite --inputs x.npz", 2, "there is no folder"),
+        ("verify small.tflite --inputs x.npz", 2, "small.tflite is a file and no folder"),
         ("verify out --inputs x.npz --reference missing.npz", 2, "missing.npz does not exist"),
         ("verify out --inputs x.npz --reference x.npz", 2, "has no array for any tensor"),
         ("quantize small.tflite --data x.npz -o q.onnx", 1, "--scales shift to take it back"),

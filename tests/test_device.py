@@ -304,6 +304,18 @@ def test_the_speed_of_the_line(tmp_path, capsys):
     (tmp_path / "build.json").write_text(json.dumps(built | {"config_digest": "another"}))
     (tmp_path / "summary.json").write_text(json.dumps({"board": "icebreaker"}))
     assert board_baud(program, tmp_path) == BOARDS["icebreaker"].baud
+    for damaged in ('{"baud": 300', "[]", "null", '{"baud": -1, "config_digest": ""}'):
+        (tmp_path / "build.json").write_text(damaged)
+        with pytest.raises(InputError) as error:
+            board_baud(program, tmp_path)
+        assert str(error.value) == (
+            f"{tmp_path / 'build.json'} holds no finished build, which would say how fast the link "
+            "is; run `weft build` again, or give --baud"
+        )
+    assert main(["build", str(tmp_path), "--baud", "300"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --baud 300 is too slow for the link; give at least 9600\n"
+    )
     assert main(["build", str(tmp_path), "--baud", "2500000"]) == 2
     assert capsys.readouterr().err == (
         "error: iCEBreaker: a clock of 3.6e+07 Hz cannot make 2.5e+06 baud within 2%; give a whole "

@@ -306,12 +306,17 @@ def _program_of(model: Path | str | Program | Compiled) -> tuple[Program, Path |
 
 
 def board_baud(program: Program, folder: Path | None = None) -> int:
-    """Bits per second that a folder was built for, or else of the board it was compiled for."""
+    """Bits per second that a folder was built for, or else of the board it was compiled for.
+
+    Raises
+    ------
+    InputError
+        If the folder has a build.json that does not say.
+    """
     if folder is not None:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            built = json.loads((folder / BUILD).read_text())
-            if built["config_digest"] == program.config.digest:
-                return int(built["baud"])
+        built = _built_baud(program, folder / BUILD)
+        if built is not None:
+            return built
         # A folder that was compiled for an array, or filled by hand, has no board.
         with contextlib.suppress(
             OSError, ValueError, KeyError, TypeError, AttributeError, WeftError
@@ -319,6 +324,23 @@ def board_baud(program: Program, folder: Path | None = None) -> int:
             return find_board(json.loads((folder / SUMMARY).read_text())["board"]).baud
     owners = [board for board in BOARDS.values() if board.name_of(program.config)]
     return owners[0].baud if owners else DEFAULT_BAUD
+
+
+def _built_baud(program: Program, path: Path) -> int | None:
+    """What build.json says; None where there is none, or one of another configuration."""
+    try:
+        built = json.loads(path.read_text(encoding="utf-8"))
+        baud, config = built["baud"], built["config_digest"]
+        if type(baud) is not int or baud < 1:
+            raise ValueError(f"no speed: {baud!r}")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path} holds no finished build, which would say how fast the link is; run "
+            "`weft build` again, or give --baud"
+        ) from None
+    return baud if config == program.config.digest else None
 
 
 def _encode(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -165,11 +166,23 @@ def read_program(folder: Path) -> Program:
     InputError
         If it is no such folder.
     """
-    if not is_folder(folder):
-        raise InputError(
-            f"there is no folder {folder}; make it with: weft compile MODEL -o {folder}"
-        )
+    check_folder(folder)
     return Program.load(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse what is no folder.
+
+    Raises
+    ------
+    InputError
+        If it is a file, or nothing.
+    """
+    if is_folder(folder):
+        return
+    if os.path.lexists(folder):
+        raise InputError(f"{folder} is a file and no folder; give a folder that weft compile wrote")
+    raise InputError(f"there is no folder {folder}; make it with: weft compile MODEL -o {folder}")
 
 
 def is_folder(path: Path) -> bool:
@@ -200,6 +213,21 @@ def read_samples(path: Path, network: Network) -> dict[str, np.ndarray]:
             for port in network.inputs
         },
     )
+
+
+def check_output(path: Path) -> None:
+    """Refuse a file for outputs that has no folder, before they take their time.
+
+    Raises
+    ------
+    InputError
+        If its folder is not there.
+    """
+    if not is_folder(path.parent):
+        raise InputError(
+            f"{path} cannot be written (there is no folder {path.parent}); give another path "
+            "with -o"
+        )
 
 
 def write_samples(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -46,17 +46,37 @@ class Noise:
     doubled: int = 0
 
 
+@dataclass(frozen=True)
+class FlashMemory:
+    """The flash memory of a board whose gateware has a boot loader.
+
+    Parameters
+    ----------
+    image : bytes
+        What is in it (`weft.boards.flash_image`, program.img in a build's folder); all else is
+        erased.
+    offset : int
+        From where on: the board's `program_offset`.
+    """
+
+    image: bytes
+    offset: int
+
+
 class SimulatedBoard:
     """The top level of a board, link included, in Verilator; a context manager.
 
-    It has what its bitstream would give it: a configuration, and a program in its memories. A
-    second program goes over the line, as on a board.
+    It has what its bitstream would give it: a configuration, and a program in its memories, or a
+    boot loader that looks for one in flash memory. A second program goes over the line, as on a
+    board.
 
     Parameters
     ----------
     config : Config
     program : Program or None
         What is in the memories after every reset.
+    boot : FlashMemory or None
+        Instead of `program`: what a boot loader finds after every reset.
     noise : Noise
 
     Attributes
@@ -71,21 +91,30 @@ class SimulatedBoard:
     """
 
     def __init__(
-        self, config: Config, program: Program | None = None, *, noise: Noise | None = None
+        self,
+        config: Config,
+        program: Program | None = None,
+        *,
+        boot: FlashMemory | None = None,
+        noise: Noise | None = None,
     ):
         if program is not None and program.config.digest != config.digest:
             raise ValueError("the program is for another configuration")
+        if program is not None and boot is not None:
+            raise ValueError("a board with a boot loader has no program but that in flash memory")
         self._folder = Path(tempfile.mkdtemp(prefix="weft-board-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._ends: list[int] = []
         try:
-            self._start(config, program, noise or Noise())
+            self._start(config, program, boot, noise or Noise())
         except BaseException:
             self.close()
             raise
 
-    def _start(self, config: Config, program: Program | None, noise: Noise) -> None:
-        from weft.sim.line.sources import IMAGES_FILE  # noqa: PLC0415
+    def _start(
+        self, config: Config, program: Program | None, boot: FlashMemory | None, noise: Noise
+    ) -> None:
+        from weft.sim.line.sources import FLASH_FILE, IMAGES_FILE  # noqa: PLC0415
 
         try:
             import tty  # noqa: PLC0415
@@ -94,8 +123,14 @@ class SimulatedBoard:
                 "this system has no pseudo-terminals, which a simulated board needs; run it on "
                 "Linux or macOS"
             ) from None
-        binary = board_executable(config)
-        (self._folder / IMAGES_FILE).write_bytes(b"" if program is None else flash_bytes(program))
+        if boot is None:
+            binary = board_executable(config)
+            filled = b"" if program is None else flash_bytes(program)
+            (self._folder / IMAGES_FILE).write_bytes(filled)
+        else:
+            binary = booting_executable(config, boot.offset)
+            # Erased up to the image.
+            (self._folder / FLASH_FILE).write_bytes(b"\xff" * boot.offset + boot.image)
         master, slave = os.openpty()
         # The board keeps its own end of the line open: it outlives the programs that use it.
         self._ends = [master, slave]
@@ -190,6 +225,22 @@ def board_executable(config: Config) -> Path:
 
     target = SimulatedTarget(config, clock=BAUD * CYCLES_PER_BIT, baud=BAUD, core=sources.CORE)
     return executable(convert(target, name=sources.TOP), core_verilog(config))
+
+
+def booting_executable(config: Config, offset: int) -> Path:
+    """The same with a boot loader, which looks for its program from `offset` on."""
+    from weft.boards.simulated import BootingTarget  # noqa: PLC0415
+    from weft.hw.verilog import TOP, convert  # noqa: PLC0415
+    from weft.sim.line import sources  # noqa: PLC0415
+    from weft.sim.line.executable import executable  # noqa: PLC0415
+    from weft.sim.verilog.source import core_verilog  # noqa: PLC0415
+
+    target = BootingTarget(
+        config, clock=BAUD * CYCLES_PER_BIT, baud=BAUD, offset=offset, core=TOP,
+        flash=sources.FLASH,
+    )  # fmt: skip
+    board = convert(target, name=sources.TOP)
+    return executable(board, core_verilog(config), sources.FLASH_VERILOG)
 
 
 def flash_bytes(program: Program) -> bytes:

@@ -73,7 +73,7 @@ def multiply(m: Module, a: Value, b: Value, *, name: str) -> Value:
 
     A chain adds `a` times one bit of `b` and `a` times the next; the last bit counts negative.
     """
-    operands = Signal(8, name=f"{name}_a"), Signal(8, name=f"{name}_b")
+    operands = [Signal(8, name=f"{name}_{end}", reset_less=True) for end in "ab"]
     m.d.sync += [operands[0].eq(a), operands[1].eq(b)]
     once = operands[0].as_signed()
     twice = Cat(Const(0, 1), once, once[-1])
@@ -89,7 +89,7 @@ def multiply(m: Module, a: Value, b: Value, *, name: str) -> Value:
             table = LESS_PRODUCT if last else PRODUCTS
             pair = carry_chain(m, table, inputs, carry=int(last), name=f"{name}_pair_{bit}")
             pairs.append(pair.as_signed())
-        half = Signal(signed(12), name=f"{name}_half_{low}")
+        half = Signal(signed(12), name=f"{name}_half_{low}", reset_less=True)
         m.d.sync += half.eq(Cat(pairs[0][:2], (pairs[0] >> 2) + pairs[1]))
         halves.append(half)
     product = Signal(signed(16), name=name)

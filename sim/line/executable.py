@@ -19,7 +19,7 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def executable(board: str, core: str) -> Path:
+def executable(board: str, core: str, beside: str = sources.CORE_VERILOG) -> Path:
     """The executable.
 
     Its arguments are a file descriptor, the cycles per bit, those of silence after which time
@@ -29,10 +29,12 @@ def executable(board: str, core: str) -> Path:
     Parameters
     ----------
     board : str
-        Verilog of a module `sources.TOP` with clk, rst, rx, tx, busy and ready, in which a module
-        `sources.CORE` stands for the core.
+        Verilog of a module `sources.TOP` with clk, rst, rx, tx, busy and ready.
     core : str
         Verilog of the core, ``weft_core``.
+    beside : str
+        Verilog of what else is in the board: `sources.CORE`, which fills the core's memories, or
+        `sources.FLASH`.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def executable(board: str, core: str) -> Path:
         If a tool is missing, or does not accept the text.
     """
     tools = find_tools("verilator")
-    text = core + sources.CORE_VERILOG + board
+    text = core + beside + board
     key = digest([text, sources.MAIN, *_OPTIONS, *tools.versions])
 
     def make(folder: Path) -> None:

@@ -62,6 +62,47 @@ module weft_core_flashed (
 endmodule
 """
 
+#: Name of the module that is a serial flash memory, and the file with what is in it.
+FLASH = "weft_flash_memory"
+FLASH_FILE = "flash.bin"
+
+# As the ones beside an iCE40: asleep when the FPGA has configured itself, woken up by 0xAB, read by
+# 0x03 and an address, mode 0. Behind the end of the file it is erased.
+FLASH_VERILOG = """
+module weft_flash_memory (input select, input clock, input copi, output reg cipo);
+  integer file, moved;
+  reg [31:0] bits = 0, shifted = 0;
+  reg [7:0] out = 0;
+  reg awake = 0, reading = 0;
+  wire [31:0] word = {shifted[30:0], copi};
+
+  initial begin
+    cipo = 1;
+    file = $fopen("flash.bin", "rb");
+  end
+
+  always @(posedge clock or negedge select) begin
+    if (!select) begin
+      if (bits == 8 && shifted[7:0] == 8'hAB) awake <= 1;
+      bits <= 0;
+      reading <= 0;
+    end else begin
+      shifted <= word;
+      bits <= bits + 1;
+      if (awake && bits == 31 && word[31:24] == 8'h03) begin
+        moved = $fseek(file, {8'd0, word[23:0]}, 0);
+        out <= $fgetc(file);
+        reading <= 1;
+      end else if (reading && bits[2:0] == 7)
+        out <= $fgetc(file);
+    end
+  end
+
+  always @(negedge clock)
+    cipo <= reading ? out[~bits[2:0]] : 1'b1;
+endmodule
+"""
+
 # A UART as an adapter has it: eight bits, no parity, one stop bit. What the host does not take is
 # lost, as with an adapter. While the host is silent and the core idle, time stands still.
 MAIN = r"""
@@ -217,7 +258,7 @@ int main(int argc, char** argv) {
     from.step(line);
     quiet = to.empty() && from.idle() && !board->busy ? quiet + 1 : 0;
     const bool sleep = quiet > patience;
-    if (sleep || ++control > 100000) {
+    if (sleep || ++control > 1000) {
       control = 0;
       pollfd ends[2] = {{STDIN_FILENO, POLLIN, 0}, {line, POLLIN, 0}};
       if (poll(ends, 2, sleep ? -1 : 0) > 0 && ends[0].revents) {

@@ -211,7 +211,17 @@ def test_no_such_port():
         Driver("/dev/no-such-port")
 
 
+def test_a_port_without_a_name():
+    with pytest.raises(
+        InputError, match=r"^no serial port with an empty name: .*; check --port and the cable$"
+    ):
+        Driver("")
+
+
 def test_not_a_serial_port(tmp_path):
+    with pytest.raises(InputError) as error:
+        Driver(str(tmp_path))
+    assert str(error.value) == f"{tmp_path} is a folder and no serial port; check --port"
     path = tmp_path / "file"
     path.touch()
     with pytest.raises(InputError, match="is not a serial port; check --port"):
@@ -221,6 +231,7 @@ def test_not_a_serial_port(tmp_path):
 @pytest.mark.parametrize(
     ("number", "kind", "message"),
     [
+        (errno.EISDIR, InputError, "p is a folder and no serial port; check --port"),
         (errno.EACCES, InputError, "no permission to open p: on Linux add yourself"),
         (errno.EBUSY, RefusedError, "p is in use by another program"),
         (errno.EIO, InputError, "cannot open p: .*; check --port"),
@@ -240,6 +251,14 @@ def test_unplugged_in_mid_run():
         os.close(master)
         with pytest.raises(RefusedError, match="went away: the board was unplugged"):
             board.identify()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_a_port_without_permission(tmp_path):
+    path = tmp_path / "port"
+    path.touch(mode=0)
+    with pytest.raises(InputError, match=f"^no permission to open {path}: on Linux add yourself"):
+        Driver(str(path))
 
 
 def test_a_port_in_use():

@@ -202,6 +202,15 @@ def test_damaged_folders(folder, capsys):
     )
     bitstream.unlink()
     assert failure(capsys, folder) == (2, f"{bitstream} is missing; run `weft build` again ")
+    bitstream.mkdir()
+    assert failure(capsys, folder) == (
+        2, f"{bitstream} cannot be read (Is a directory); run `weft build` again ",
+    )  # fmt: skip
+    change(folder, files={"bitstream": "a" * 300})
+    assert failure(capsys, folder) == (
+        2,
+        f"{folder / ('a' * 300)} cannot be read (File name too long); run `weft build` again ",
+    )
     for text in ("", "[]", "{}", '{"board": 3}', "\xff"):
         build.write_bytes(text.encode("latin-1"))
         assert failure(capsys, folder) == (
@@ -210,7 +219,16 @@ def test_damaged_folders(folder, capsys):
     build.unlink()
     with pytest.raises(InputError, match=r"holds no build\.json; run `weft build` on it first"):
         read_build(folder)
-    assert failure(capsys, folder / "none")[0] == 2
+    assert failure(capsys, folder / "none") == (
+        2,
+        f"there is no folder {folder / 'none'}; make it with: weft compile MODEL -o "
+        f"{folder / 'none'} ",
+    )
+    assert failure(capsys, build.with_name("program.json")) == (
+        2,
+        f"{folder / 'program.json'} is a file and no folder; give a folder that weft compile "
+        "wrote ",
+    )
 
 
 def test_a_folder_that_was_compiled_again(folder, capsys):
@@ -227,5 +245,10 @@ def test_a_folder_that_was_compiled_again(folder, capsys):
 
 
 def test_an_unknown_board(folder, capsys):
-    change(folder, board="arty")
-    assert failure(capsys, folder)[1].startswith("no board 'arty'; the boards are icebreaker,")
+    for board in ("arty", 5):
+        change(folder, board=board)
+        assert failure(capsys, folder) == (
+            2,
+            f"{folder / 'build.json'} is for a board {board!r}, which this weft does not know; run "
+            "`weft build` again ",
+        )

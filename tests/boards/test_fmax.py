@@ -1,10 +1,12 @@
 """The model of the clock: what it is by, and what it says where nothing is known."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from weft.boards.fmax import estimate_fmax, silicon, terms
+from weft.boards import fmax
+from weft.boards.fmax import estimate_fmax, silicon, terms, unknown_because
 from weft.boards.fmax_coefficients import BUILDS, COEFFICIENTS, MARGIN
 from weft.boards.registry import BOARDS
 
@@ -57,4 +59,33 @@ def test_larger_designs_are_not_faster():
 
 
 def test_an_fpga_without_builds():
-    assert estimate_fmax(ICE.config, replace(ICE, device="iCE40HX8K-CT256")) is None
+    board = replace(ICE, device="iCE40HX8K-CT256", name="other")
+    assert estimate_fmax(ICE.config, board) is None
+    assert unknown_because(board) == (
+        "too few builds are recorded for iCE40HX to fit a model; builds for the board run at 36 "
+        "MHz, or are refused"
+    )
+
+
+def test_one_recorded_build_is_told(monkeypatch):
+    board = BOARDS["orangecrab-25f"]
+    monkeypatch.setattr(fmax, "recorded_build", lambda _: SimpleNamespace(fmax_mhz=179.08))
+    assert unknown_because(board) == (
+        "too few builds are recorded for LFE5U-8 to fit a model; the board's own configuration "
+        "came out at 179.1 MHz; builds for the board run at 72 MHz, or are refused"
+    )
+
+
+def test_gowin_s_clock_is_not_known(monkeypatch):
+    monkeypatch.setattr(fmax, "recorded_build", lambda _: None)
+    assert unknown_because(BOARDS["tang-nano-9k"]) == (
+        "nextpnr knows no delays of the multipliers of GW1NR-9 C6/I5, so its figures of builds are "
+        "nothing that a model could be fitted to; builds for the board run at 54 MHz, or are "
+        "refused"
+    )
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
+def test_a_clock_is_known_or_the_reason(board):
+    known = estimate_fmax(board.config, board)
+    assert (known is None) == (unknown_because(board) is not None)

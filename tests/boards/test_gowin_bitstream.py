@@ -12,6 +12,7 @@ from apycula import attrids, bslib, chipdb, gowin_unpack
 from random_networks import random_network
 
 from weft.boards.build import build
+from weft.boards.patch import patch
 from weft.boards.registry import BOARDS
 from weft.compiler.compile import compile_network
 from weft.hw.config import Config, Space
@@ -30,9 +31,9 @@ CONFIG = Config(
 ROWS, WIDTH = 256, 3 * 60
 
 
-def program():
+def program(seed):
     """Some network's, with random numbers in all of the weight memory and the program memory."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     network = random_network(
         rng, size=400, max_nodes=1, max_side=4, operators=["Conv2D"], tables=0, accumulator_bits=24
     )
@@ -98,15 +99,48 @@ class Bitstream:
     ],
 )
 def test_what_is_in_a_bitstream(name, tmp_path):
-    board, made = BOARDS[name], program()
+    board, made, other = BOARDS[name], program(1), program(2)
     report = build(made, board, tmp_path, require_timing=False, seeds=[1])
     assert report.program_digest == made.digest
     bitstream = Bitstream(DEVICES[name], str(tmp_path / report.files["bitstream"]))
-    netlist = json.loads((tmp_path / "top.pnr.json").read_text())["modules"]["top"]["cells"]
+    netlist = cells_of(tmp_path)
     kinds = collections.Counter(cell["type"] for cell in netlist.values())
     assert (kinds["MULT9X9"], kinds["MULT18X18"]) == (8, 4)
     assert bitstream.products() == kinds["MULT9X9"] + 2 * kinds["MULT18X18"]
 
+    assert_contents(bitstream, netlist, made)
+
+    # Another program in the same bitstream is what its own build makes.
+    file = report.files["bitstream"]
+    report = patch(other, board, tmp_path / "patched", tmp_path)
+    assert report.program_digest == other.digest
+    patched = Bitstream(DEVICES[name], str(tmp_path / "patched" / file))
+    assert_contents(patched, cells_of(tmp_path / "patched"), other)
+    tables = {
+        (int(where[2]), int(where[1]))
+        for cell in netlist.values()
+        if (where := re.match(r"X(\d+)Y(\d+)/RAM16", cell["attributes"].get("NEXTPNR_BEL", "")))
+    }
+    changed = {
+        place
+        for place, bits in bitstream.tiles.items()
+        if not np.array_equal(np.array(bits), np.array(patched.tiles[place]))
+    }
+    # The tables that the program's digest is in.
+    assert changed
+    assert changed <= tables
+    report = build(other, board, tmp_path / "fresh", require_timing=False, seeds=[1])
+    assert report.cached["synthesize"]
+    assert report.cached["place and route, seed 1"]
+    assert (tmp_path / "fresh" / file).read_bytes() == (tmp_path / "patched" / file).read_bytes()
+
+
+def cells_of(folder):
+    return json.loads((folder / "top.pnr.json").read_text())["modules"]["top"]["cells"]
+
+
+def assert_contents(bitstream, netlist, made):
+    """Weights and instructions are where the netlist has their blocks."""
     seen = 0
     for path, cell in netlist.items():
         where = re.match(r"X(\d+)Y(\d+)/BSRAM", cell["attributes"].get("NEXTPNR_BEL", ""))

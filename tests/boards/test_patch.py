@@ -78,7 +78,7 @@ def rtlil(board, program, core=None):
     return found if isinstance(found, str) else found.decode()
 
 
-@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-85f"])
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-85f", "tang-nano-9k"])
 def test_only_contents_tell_two_programs_apart(standin, name):
     board = BOARDS[name]
     seeds = [random.randrange(1 << 32) for _ in range(2)]
@@ -152,6 +152,68 @@ def test_filling_leaves_the_rest_alone():
     assert filled == routed.replace(ink, f"{0:064x}\n" * 16)
 
 
+GOWIN = {"wide": Memory(288, 64, 5 << 288), "small": Memory(9, 8, 1 << 8 | 1 << 9 * 7)}
+
+
+def gowin_design(contents):
+    """A routed design with the blocks of `GOWIN`, a foreign table and some logic."""
+    wide = [f"{contents['wide'].flat >> 288 * n & (1 << 288) - 1:0288b}" for n in range(64)]
+    cells = {
+        "wide": ("SDP", {f"INIT_RAM_{n:02X}": row for n, row in enumerate(wide)}),
+        "logic": ("LUT4", {"INIT": "0" * 15 + "1"}),
+    }
+    for name, first, memory in (
+        ("small.0.0", 0, "small"), ("small.0.1", 4, "small"), ("small.0.2", 8, "small"),
+        ("other.0.0", 0, None),
+    ):  # fmt: skip
+        tables = ["1" * 16] * 4
+        if memory:
+            rows = [contents[memory].flat >> 9 * n & 511 for n in range(8)]
+            bits = [sum((row >> first + bit & 1) << n for n, row in enumerate(rows))
+                    for bit in range(4)]  # fmt: skip
+            tables = [f"{table:016b}" for table in bits]
+        cells[name] = ("RAM16SDP4", {f"INIT_{n}": table for n, table in enumerate(tables)})
+        for n, table in enumerate(tables):
+            cells[f"{name}_LUT{n}"] = ("LUT4", {"INIT": table})
+    made = {name: {"type": kind, "parameters": given} for name, (kind, given) in cells.items()}
+    return {"modules": {"top": {"cells": made}}}
+
+
+def test_gowin_s_blocks_and_tables():
+    design = gowin_design({name: memory.inked(name) for name, memory in GOWIN.items()})
+    netlist = json.loads(json.dumps(design))
+    netlist["modules"]["top"]["cells"]["wide"]["type"] = "SDPX9B"
+    found = blocks_of(GOWIN, "gowin", json.dumps(netlist).encode())
+    assert [(block.cell, block.first_bit, block.bits) for block in found] == [
+        ("wide", 0, 288), ("small.0.0", 0, 4), ("small.0.1", 4, 4), ("small.0.2", 8, 4)
+    ]  # fmt: skip
+    placed = locate(found, GOWIN, "gowin", json.dumps(design))
+    assert [block.place for block in placed] == [block.cell for block in found]
+    filled = json.loads(fill(json.dumps(design), placed, GOWIN, "gowin"))
+    assert filled == gowin_design(GOWIN)
+
+    def looked(cells, netlist):
+        blocks = blocks_of(GOWIN, "gowin", json.dumps(netlist).encode())
+        locate(blocks, GOWIN, "gowin", json.dumps({"modules": {"top": {"cells": cells}}}))
+
+    def refused(message, cells, netlist=netlist):
+        with pytest.raises(RefusedError, match=message):
+            looked(cells, netlist)
+
+    cells = design["modules"]["top"]["cells"]
+    refused("^the routed design has block RAMs of no memory: alien$",
+            cells | {"alien": gowin_design(GOWIN)["modules"]["top"]["cells"]["wide"]})  # fmt: skip
+    table = {"small.0.1_LUT2": {"type": "LUT4", "parameters": {"INIT": "0" * 16}}}
+    refused("^bits 4 and on of the memory small are nowhere in the routed design", cells | table)
+    named = netlist["modules"]["top"]["cells"]
+    alien = named | {"alien": {"type": "SDPB", "parameters": {}}}
+    refused("^the netlist has a block RAM alien that is no memory's$", cells,
+            {"modules": {"top": {"cells": alien}}})  # fmt: skip
+    less = {name: cell for name, cell in named.items() if not name.startswith("small")}
+    refused("^the netlist has nothing of the memory small$", cells,
+            {"modules": {"top": {"cells": less}}})  # fmt: skip
+
+
 @pytest.fixture
 def finished(standin, tmp_path):
     """A folder with what a patch looks at before it begins."""
@@ -161,6 +223,7 @@ def finished(standin, tmp_path):
     job.put_in("", [])
     (tmp_path / "top.bin").write_bytes(b"\x7e")
     build = dict.fromkeys(building.BuildReport.__dataclass_fields__)
+    build |= {"fmax_mhz": 50.0, "target_mhz": 36.0, "baud": 3_000_000, "utilization": {}}
     build |= {"board": "icebreaker", "config_digest": CONFIG.digest, "program_digest": "0" * 16,
               "files": {"bitstream": "top.bin"}}  # fmt: skip
     (tmp_path / "build.json").write_text(json.dumps(build))
@@ -215,7 +278,14 @@ def test_what_cannot_be_patched(standin, finished, tmp_path):
     (finished / "top.asc").unlink()
     with pytest.raises(InputError, match="its digest is no readable file and should be"):
         patch(program, board, out, finished)
-    changed(finished, "memories.json", hardware="f" * 16)
+    text = (finished / "memories.json").read_text()
+    for damage in ({"hardware": 5}, {"blocks": [5]}, {"routed": None}):
+        changed(finished, "memories.json", **damage)
+        refused(InputError, "{source}/memories.json cannot be read; build {source} again with: "
+                            "weft build {source}")  # fmt: skip
+        (finished / "memories.json").write_text(text)
+    other = dataclasses.replace(known, hardware="f" * 16)
+    other.save(finished)
     refused(
         RefusedError,
         f"{{source}} holds gateware {'f' * 16} and this weft makes {known.hardware} for the same "
@@ -224,7 +294,7 @@ def test_what_cannot_be_patched(standin, finished, tmp_path):
     changed(finished, "memories.json", format=0)
     refused(
         InputError,
-        "{source}/memories.json has format 0 and this weft reads format 1; build {source} again "
+        "{source}/memories.json has format 0 and this weft reads format 2; build {source} again "
         "with: weft build {source}",
     )
     (finished / "memories.json").write_text("{}")
@@ -236,6 +306,12 @@ def test_what_cannot_be_patched(standin, finished, tmp_path):
         "{source} holds no memories.json, which says where a program goes in its bitstream; "
         "build {source} again with: weft build {source}",
     )
+    for damage in ({"files": 5}, {"files": {"bitstream": 5}}, {"utilization": 7}, {"board": 5}):
+        kept = (finished / "build.json").read_text()
+        changed(finished, "build.json", **damage)
+        refused(InputError, "{source}/build.json holds no finished build; build it again with: "
+                            "weft build {source}")  # fmt: skip
+        (finished / "build.json").write_text(kept)
     changed(finished, "build.json", files={})
     refused(InputError, "{source}/build.json holds no finished build; build it again with: "
                         "weft build {source}")  # fmt: skip

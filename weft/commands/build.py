@@ -12,7 +12,7 @@ from weft.boards import build as bitstream
 from weft.boards.board import Board
 from weft.boards.build import RESOURCES, BuildReport
 from weft.boards.patch import patch
-from weft.boards.registry import find_board
+from weft.boards.registry import BOARDS
 from weft.boards.uart import divisor
 from weft.console import say, step, table
 from weft.errors import InputError
@@ -20,6 +20,8 @@ from weft.models import SUMMARY, read_program
 
 #: Bits per second that USB adapters on boards make at the most.
 _FASTEST = 3_000_000
+#: At fewer the link would take the pause within a byte for the end of a request.
+_SLOWEST = 9_600
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +106,8 @@ def build(folder: Path, *, baud: int | None = None, source: Path | None = None) 
 def _with_baud(board: Board, baud: int) -> Board:
     """A board whose link has another speed."""
     clock = board.target_mhz * 1e6
+    if baud < _SLOWEST:
+        raise InputError(f"--baud {baud} is too slow for the link; give at least {_SLOWEST}")
     try:
         divisor(clock=clock, baud=baud)
     except ValueError as error:
@@ -117,14 +121,15 @@ def _with_baud(board: Board, baud: int) -> Board:
 def _board_of(folder: Path) -> Board:
     try:
         name = json.loads((folder / SUMMARY).read_text())["board"]
+        board = None if name is None else BOARDS[name]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
             f"{folder} has no readable {SUMMARY}; "
             f"make it again with: weft compile MODEL --board BOARD -o {folder}"
         ) from None
-    if name is None:
+    if board is None:
         raise InputError(
             f"{folder} was compiled for an array, which has no pins; "
             f"compile it again with: weft compile MODEL --board BOARD -o {folder}"
         )
-    return find_board(name)
+    return board

@@ -9,7 +9,7 @@ from typing import Any
 
 from weft.boards.board import Board
 from weft.boards.capacity import misfits
-from weft.boards.fmax import Fmax, estimate_fmax
+from weft.boards.fmax import Fmax, estimate_fmax, unknown_because
 from weft.boards.registry import BOARDS, find_board
 from weft.commands.compile import compile_for_array, fitting, try_boards, with_remedies
 from weft.commands.estimate_show import show_estimates
@@ -43,7 +43,7 @@ class Estimate:
     area : Area or None
         Of the core alone, without the link.
     fmax : Fmax or None
-        None where no builds for the FPGA are recorded.
+        None where nothing is known of the FPGA's clock: `weft.boards.fmax.unknown_because`.
     """
 
     board: Board
@@ -106,6 +106,7 @@ class Estimate:
             "fmax_mhz": None if fmax is None else fmax.mhz,
             "fmax_margin": None if fmax is None else fmax.margin,
             "fmax_builds": 0 if fmax is None else fmax.builds,
+            "fmax_reason": unknown_because(board) if fmax is None else None,
             "fmax_unseen": [] if fmax is None else list(fmax.unseen),
             "latency_ms": self.latency_ms,
             "target_mhz": board.target_mhz,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from weft.boards.fmax import unknown_because
 from weft.compiler.roofline import LayerTime
 from weft.console import WIDTH, say, short, table, wrap
 from weft.hw.area import MARGIN
@@ -123,8 +124,7 @@ def _notes(estimates: Sequence[Estimate]) -> Iterable[str]:
                 f"No build with a {' or a '.join(e.fmax.unseen)} is recorded for {e.board.device}: "
                 "what that costs the clock is left out."
             )
-    unknown = sorted({e.board.device for e in estimates if e.fmax is None and e.config})
-    if unknown:
-        yield f"No builds are recorded for {', '.join(unknown)}: its clock is not estimated."
+    for board in {e.board.name: e.board for e in estimates if e.fmax is None and e.config}.values():
+        yield f"The clock on {board.name} is not estimated: {unknown_because(board)}."
     if len(estimates) > 1:
         yield "Give one --board for its layers and what bounds them, or --json for everything."

@@ -10,7 +10,7 @@ from typing import Any
 from weft.boards.flash import Finished, flash_commands, read_build, run_flash
 from weft.console import say, step
 from weft.errors import RefusedError
-from weft.models import read_program
+from weft.models import check_folder, read_program
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def flash(
         If the folder's program was compiled anew since, there is no boot loader for `program`, or
         the tool is absent or fails.
     """
+    check_folder(folder)
     finished = read_build(folder)
     _check_program(folder, finished)
     commands = flash_commands(finished, sram=sram, program=program)

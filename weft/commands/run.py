@@ -11,7 +11,7 @@ from typing import Any
 from weft.compiler.program import Program
 from weft.console import WIDTH, say, short, step, table, wrap
 from weft.device import Device, LayerCycles, board_baud
-from weft.models import read_program, read_samples, write_samples
+from weft.models import check_output, read_program, read_samples, write_samples
 from weft.self_test import SelfTested
 from weft.simulated_board import SIMULATED
 
@@ -155,6 +155,7 @@ def run(
     """
     program = read_program(folder)
     samples = read_samples(inputs, program.network)
+    check_output(output)
     baud = baud or board_baud(program, folder)
     with (
         open_device(port, program, labels=labels, baud=baud, **options) as device,
