@@ -115,7 +115,7 @@ def test_value_that_does_not_fit(values, message):
 
 @pytest.mark.parametrize(
     "name",
-    ["share", "window", "skip_y", "skip_x", "every_y", "every_x", "single", "elementwise",
+    ["share", "window", "pair", "skip_y", "skip_x", "every_y", "every_x", "single", "elementwise",
      "zero_0", "zero_1", "factor", "factor_shift"],
 )  # fmt: skip
 def test_field_that_the_configuration_has_not(name):
@@ -124,8 +124,8 @@ def test_field_that_the_configuration_has_not(name):
 
 
 def test_every_field_is_placed_where_all_is_there():
-    config = Config(rows=12, columns=4, window=3, multiplier_bits=31, elementwise=1, copies=1,
-                    stream=1)  # fmt: skip
+    config = Config(rows=16, columns=4, window=3, pairs=1, multiplier_bits=31, elementwise=1,
+                    copies=1, stream=1)  # fmt: skip
     assert {f.name for f in layout(config)} == {f.name for f in fields(Instruction)}
     assert {f.name for f in fields(Instruction)} > set(LATE)
 
