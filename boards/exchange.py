@@ -13,6 +13,7 @@ from weft.boards.protocol import (
     Command,
     Flag,
     Reply,
+    after,
     decode_reply,
     encode_request,
     reply_length,
@@ -100,9 +101,7 @@ class Exchange:
         """Have the core start; from now on every answer must be of that run."""
         if (self._sequence + 1) & 0xFF == self._started:
             self._sequence += 1  # the same number again would pass for a repetition
-        self._started = None
-        self.request(Command.START)
-        self._started = self._sequence
+        self.request(Command.START, address=after(self._started))
 
     def identify(self, words: int) -> Reply:
         """Ask for the identity, with which a session begins and no run is under way."""
@@ -155,6 +154,8 @@ class Exchange:
             transport.write(frame)
             reply, trouble = self._receive(transport, len(frame), words)
             if reply is not None:
+                if command == Command.START and reply.status == Answer.OK:
+                    self._started = self._sequence
                 self._check_run(reply)
                 if reply.status != Answer.OK:
                     self._refuse(command, reply.status)
@@ -200,10 +201,11 @@ class Exchange:
 
     def _check_run(self, reply: Reply) -> None:
         """Refuse an answer of a board that has forgotten the session or the run."""
-        lost = self.known and not reply.flags & Flag.SESSION
-        if self._started is not None:
-            lost |= not reply.flags & Flag.STARTED or reply.started != self._started
-        if lost:
+        started = reply.started if reply.flags & Flag.STARTED else None
+        # Whoever has not identified the board knows of no START.
+        if (self.known and not reply.flags & Flag.SESSION) or (
+            started != self._started and (self.known or self._started is not None)
+        ):
             raise ResetError(
                 f"the board on {self.name} was reset, or used by another program, "
                 "in the middle of a run; run again"

@@ -179,6 +179,7 @@ class Link(wiring.Component):
         self.is_identity = Signal()
         self.is_activation = Signal()
         self.is_repeated = Signal()
+        self.follows = Signal()
         self.no_words = Signal()
         self.last_word = Signal()
         #: The words of a WRITE are for the core; for the digest.
@@ -205,6 +206,14 @@ class Link(wiring.Component):
             self.is_identity.eq(header.space == IDENTITY_SPACE),
             self.is_activation.eq(header.space == Space.ACTIVATION),
             self.is_repeated.eq(self.has_started & (self.started == header.sequence)),
+            # What `protocol.after` makes.
+            self.follows.eq(
+                Mux(
+                    self.has_started,
+                    header.address[:9] == Cat(self.started, 1),
+                    ~header.address[8],
+                )
+            ),
             self.no_words.eq(header.count == 0),
             self.last_word.eq(header.count == 1),
             self.to_core.eq(~self.is_identity & (self.status == Answer.OK)),
@@ -289,9 +298,11 @@ class Link(wiring.Component):
             with m.Elif(self.is_command[Command.START]):
                 m.d.sync += no_words.eq(1)
                 with m.If(~self.is_repeated):
-                    m.d.sync += begin.eq(~self.busy)
+                    m.d.sync += begin.eq(~self.busy & self.follows)
                     with m.If(self.busy):
                         m.d.sync += self.status.eq(Answer.BUSY)
+                    with m.Elif(~self.follows):
+                        m.d.sync += self.status.eq(Answer.LOST)
             with m.Elif(~self.is_command[Command.WRITE] & ~self.is_command[Command.READ]):
                 refuse(Answer.UNKNOWN_COMMAND)
             with m.Elif(self.no_words):

@@ -10,7 +10,9 @@ other number. ::
 
 `count` is the number of words, 1 to 255, in the reply too. Every request may be
 repeated: a START whose sequence number is that of the last accepted one is answered and
-not obeyed again. Each reply carries the flags and the sequence number of the last START,
+not obeyed again. Any other START has in its address which one was the last (`after`), and
+is not obeyed where that is not so: somebody else has started the core since, and its inputs
+may be overwritten. Each reply carries the flags and the sequence number of the last START,
 so that a core that was reset in the middle of an inference cannot go unnoticed. While the
 core is busy it takes no words, save those of the next input where RELEASED says so.
 """
@@ -24,7 +26,7 @@ from enum import IntEnum, IntFlag
 
 from amaranth.lib import data
 
-VERSION = 1
+VERSION = 2
 SYNC = 0xA5
 CRC_BYTES = 4
 #: The words of an IDENTIFY reply: version, configuration digest (2), program digest (2).
@@ -52,6 +54,13 @@ class Answer(IntEnum):
     UNKNOWN_COMMAND = 3
     BUSY = 4
     BAD_COUNT = 5
+    #: To a START: there was another one, or an IDENTIFY, since the one that it names.
+    LOST = 6
+
+
+def after(started: int | None) -> int:
+    """The address of a START after another one, by its sequence number; None if there is none."""
+    return 0 if started is None else 1 << 8 | started
 
 
 class Flag(IntFlag):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from weft.boards.driver import Driver
-from weft.boards.exchange import ATTEMPTS, LinkError, SilentError
-from weft.boards.protocol import Command
+from weft.boards.exchange import ATTEMPTS, LinkError, ResetError, SilentError
+from weft.boards.protocol import Command, encode_request
 from weft.boards.transport import Transport, _open_error
 from weft.errors import InputError, RefusedError
 from weft.hw.config import Config
@@ -140,6 +140,29 @@ def test_a_reset_in_mid_run_is_reported(standin, simulated):
     through.to = reset_at_start
     with device(through) as board, pytest.raises(LinkError, match="was reset, or used by another"):
         board.run(program, x)
+
+
+def test_a_start_of_somebody_else_before_one_that_was_damaged(standin, line):
+    """The core has run on the inputs, which it may have overwritten: they must come again."""
+    program, x = standin.program(1), standin.inputs(1, samples=2)
+    through, starts = Through(line), []
+
+    def disturb(data):
+        if data[1] != Command.START:
+            return data
+        starts.append(data)
+        if len(starts) != 2:
+            return data
+        line.write(encode_request(Command.IDENTIFY, 77))
+        line.write(encode_request(Command.START, 78))
+        line.drain(0)
+        return data[:-1] + bytes([data[-1] ^ 1])
+
+    through.to = disturb
+    with device(through) as board:
+        with pytest.raises(ResetError, match="was reset, or used by another program"):
+            board.run(program, x)
+        np.testing.assert_equal(board.run(program, x).outputs, standin.expected(1, x))
 
 
 def test_a_run_goes_on_when_a_silent_board_answers_again(standin, line):

@@ -6,9 +6,11 @@ import pytest
 from weft.boards.link import Link
 from weft.boards.protocol import (
     IDENTITY_SPACE,
+    VERSION,
     Answer,
     Command,
     Flag,
+    after,
     decode_reply,
     encode_reply,
     encode_request,
@@ -41,7 +43,7 @@ def read(sequence, address, count):
 def test_identifies(line, standin):
     reply = ask(line, encode_request(Command.IDENTIFY, 9))
     assert (reply.status, reply.sequence, reply.flags) == (Answer.OK, 9, Flag.SESSION)
-    assert reply.payload[:4] == bytes([1, 0, 0, 0])
+    assert reply.payload[:4] == bytes([VERSION, 0, 0, 0])
     assert reply.payload[4:12].hex() == standin.CONFIG.digest
     assert reply.payload[12:] == bytes(8)
 
@@ -83,7 +85,26 @@ def test_starts_once_per_sequence_number(line):
     assert (again.status, again.flags) == (Answer.OK, Flag.STARTED)
     status = ask(line, encode_request(Command.STATUS, 9))
     assert int.from_bytes(status.payload, "little") == 32
-    assert ask(line, encode_request(Command.START, 10)).started == 10
+    assert ask(line, encode_request(Command.START, 10, address=after(7))).started == 10
+
+
+def test_a_start_says_which_one_was_the_last(line):
+    start = Command.START
+    # Before any, or with another host's IDENTIFY behind it, there is none to name.
+    assert ask(line, encode_request(start, 1, address=after(3))).status == Answer.LOST
+    assert ask(line, encode_request(start, 2)).status == Answer.OK
+    line.drain(0)
+    for address in (0, 2, after(1), after(3), after(2 | 0x80)):
+        refused = ask(line, encode_request(start, 3, address=address))
+        assert (refused.status, refused.started) == (Answer.LOST, 2)
+        assert refused.flags == Flag.STARTED
+    assert ask(line, encode_request(start, 4, address=after(2))).status == Answer.OK
+    line.drain(0)
+    # One that is repeated is answered, and not weighed again.
+    assert ask(line, encode_request(start, 4, address=after(2))).status == Answer.OK
+    ask(line, encode_request(Command.IDENTIFY, 5))
+    assert ask(line, encode_request(start, 6, address=after(4))).status == Answer.LOST
+    assert ask(line, encode_request(start, 7)).started == 7
 
 
 @pytest.mark.parametrize(
