@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from weft.boards.floorplan import Floorplan
 from weft.hw.config import Config
 
 Family = Literal["ice40", "ecp5", "gowin"]
@@ -75,7 +76,7 @@ class Board:
     place_options : tuple of str
         More options for nextpnr.
     floorplan : callable or None
-        Places of cells by name for a configuration (`weft.boards.floorplan`), where nextpnr
+        Places of cells for a configuration and a netlist (`weft.boards.floorplan`), where nextpnr
         alone does badly.
     pack_options : tuple of str
         More options for the packer.
@@ -108,7 +109,7 @@ class Board:
     program_arguments: tuple[str, ...] = ()
     synth_options: str = ""
     place_options: tuple[str, ...] = ()
-    floorplan: Callable[[Config], dict[str, str]] | None = None
+    floorplan: Floorplan | None = None
     pack_options: tuple[str, ...] = ()
 
     @property
