@@ -20,5 +20,5 @@ BOARD = replace(
     platform=_Platform,
     device="LFE5U-85F-8MG285",
     **ECP5_85F,
-    target_mhz=60,
+    target_mhz=120,
 )

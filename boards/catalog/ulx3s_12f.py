@@ -14,5 +14,5 @@ BOARD = replace(
     platform=ULX3S_12F_Platform,
     device="LFE5U-12F-6BG381",
     **ECP5_25F,
-    target_mhz=75,
+    target_mhz=150,
 )

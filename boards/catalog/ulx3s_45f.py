@@ -14,5 +14,5 @@ BOARD = replace(
     platform=ULX3S_45F_Platform,
     device="LFE5U-45F-6BG381",
     **ECP5_45F,
-    target_mhz=75,
+    target_mhz=120,
 )

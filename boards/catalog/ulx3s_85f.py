@@ -11,7 +11,7 @@ BOARD = Board(
     platform=ULX3S_85F_Platform,
     device="LFE5U-85F-6BG381",
     **ECP5_85F,
-    target_mhz=60,
+    target_mhz=120,
     baud=3_000_000,
     leds=(0, 1),
     bitstream=".bit",
