@@ -26,6 +26,14 @@ def test_the_record_is_of_100_000_frames(faults):
     record = json.loads(faults["RESULT"].read_text())
     assert record["frames"] >= 100_000
     assert faults["holds"](record)
+    assert record["noise_per_million_bytes"] == faults["NOISE"]
+    kinds = {
+        "nothing more", "reset before a run", "reset between samples", "reset in an inference",
+        "frame cut off", "host killed", "second host", "host without locks",
+    }  # fmt: skip
+    assert record["runs_with"].keys() == kinds
+    assert record["came_of_runs"]["a second host was refused"] > 0
     known = {"right", "a second host was refused"}
     told = Counter(record["came_of_runs"]).keys() - known
-    assert all(text.startswith(("the board on PORT", "PORT", "no good answer")) for text in told)
+    said = ("the board on PORT", "the core on PORT", "PORT", "no good answer")
+    assert all(text.startswith(said) for text in told)
