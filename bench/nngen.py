@@ -51,15 +51,20 @@ LAYERS: dict[str, dict[str, Any]] = {
 }
 
 #: NNgen's parallelism over input and output channels, and its AXI port's bits. A convolution
-#: has 9 multipliers for each pair of channels, a dense layer one: 144 and 64. Many output channels
-#: at once (1 by 16) make 19 MB of Verilog, whose simulator takes hours to build.
+#: has 9 multipliers for each pair of channels, a dense layer one: 144 and 64. A dense layer
+#: waits for its weights, so it also has a port that brings one for each multiplier. Many output
+#: channels at once (1 by 16) make 19 MB of Verilog, whose simulator takes hours to build.
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "conv": (
         {"axi_bits": 128, "attributes": {"par_ich": 4, "par_och": 4}},
         {"axi_bits": 32, "attributes": {"par_ich": 4, "par_och": 4}},
         {"axi_bits": 128, "attributes": {"par_ich": 16, "par_och": 1}},
     ),
-    "dense": ({"axi_bits": 128, "attributes": {"par_ich": 8, "par_och": 8}},),
+    "dense": (
+        {"axi_bits": 128, "attributes": {"par_ich": 8, "par_och": 8}},
+        {"axi_bits": 128, "attributes": {"par_ich": 64, "par_och": 1}},
+        {"axi_bits": 512, "attributes": {"par_ich": 64, "par_och": 1}},
+    ),
 }
 
 #: Fewer multipliers than NNgen's for the convolution, as many for the dense layer; a requantizer
