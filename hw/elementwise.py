@@ -29,7 +29,7 @@ class Elementwise(wiring.Component):
     Parameters
     ----------
     width : int
-        Of the value; at least 18 for both operands.
+        Of the value; at least 17 for both operands.
     multiplier_bits : int
         Of the factor; 0 leaves out addition and subtraction.
 
@@ -95,7 +95,9 @@ class Elementwise(wiring.Component):
         # Stage 1: the operands, less their zero points. -v is ~v + 1, and a negative x1 has taken
         # one from -x0: the bit that tells whether not meets a one.
         either = (self.other, self.value)
-        high, low = ([side[7:18] for side in either], [side[:8].as_signed() for side in either])
+        # (An accumulator may have 17 bits, and of these no bit 17.)
+        high = [side[7:18].as_signed() for side in either]
+        low = [side[:8].as_signed() for side in either]
         sum_0 = Cat(1, less_0) + ~Mux(self.choose_other, *high)
         sum_1 = chosen_sum(
             m, platform, ~self.zero_1, choice=self.choose_other, b=low[0], c=low[1], carry=1,

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.hw.bank import Bank
 from weft.hw.config import Config
-from weft.hw.delay import data_delay
+from weft.hw.delay import data_delay, delay
 from weft.hw.isa import bits
 
 
@@ -65,6 +65,6 @@ class Tables(wiring.Component):
             ]
             result = Mux(self.select == 0, same, bank.read_data)
             m.d.comb += self.results.word_select(lane, 8).eq(
-                data_delay(m, result, 1, name=f"result_{lane}")
+                delay(m, result, 1, name=f"result_{lane}")
             )
         return m

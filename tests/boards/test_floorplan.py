@@ -51,7 +51,9 @@ def test_every_cell_has_a_place_of_its_own():
 
 def test_units_that_are_not_shared_take_the_places_of_more_cells():
     config = replace(CONFIG, window=3, pairs=1, table_multipliers=12)
-    places = floorplan(config, MEMORIES)
+    more = [f"elementwise.unit_{unit}.multiply.{part}.product_mult"
+            for unit in range(1, 8, 2) for part in ("low", "high")]  # fmt: skip
+    places = floorplan(config, MULTIPLIERS + more + MEMORIES)
     assert len(places) == (128 - 12 + 8 * 3 + 8 * 2) + 128 + len(MEMORIES)
     assert len(set(places.values())) == len(places)
 

@@ -102,7 +102,7 @@ def test_a_file_in_place_of_the_folder(tmp_path):
 def test_another_format(folder):
     change(folder, lambda data: data.update(format=99))
     assert damaged(folder).startswith(
-        f"{folder}: it was made by another version of weft (format 99, not 5); "
+        f"{folder}: it was made by another version of weft (format 99, not 6); "
     )
 
 
@@ -187,7 +187,7 @@ def test_deeply_nested_description(folder):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "null", "[]", "3", '"x"', "{}", "\xff", "NaN", '{"format": 5}']
+    "text", ["", "null", "[]", "3", '"x"', "{}", "\xff", "NaN", '{"format": 6}']
 )
 def test_not_a_description(folder, text):
     (folder / program_file.DESCRIPTION).write_bytes(text.encode("latin-1"))

@@ -72,11 +72,12 @@ def test_formula(simulator, bits, seed):
         assert_array_equal(seen[shown], expected, err_msg=str(constants))
 
 
-def test_products_alone_need_no_multiplier():
+@pytest.mark.parametrize("width", [17, 18])
+def test_products_alone_need_no_multiplier(width):
     rng = np.random.default_rng(0)
     x0, x1 = rng.integers(-128, 128, (2, 1000))
     seen = play(
-        Elementwise(width=18, multiplier_bits=0),
+        Elementwise(width=width, multiplier_bits=0),
         {"value": x1 - 256 * x0, "operation": np.full(1000, int(Operation.MULTIPLY))},
     )["result"]
     assert_array_equal(seen[Elementwise.latency + 2 :], (x0 * x1)[2 : -Elementwise.latency])
