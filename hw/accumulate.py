@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,8 +18,14 @@ Action = data.StructLayout({"valid": 1, "first": 1, "digit": 1})
 class Accumulator(wiring.Component):
     """``total = (0 if first else total << 7 if digit else total) + sum``, or the peak.
 
-    What the next sum is added to lies in a register of its own. It is cleared before a first step,
-    and the total is not: so nothing but the digit's choice is left in front of the addition.
+    Parameters
+    ----------
+    sum_width, width : int
+    apart : bool
+        What the next sum is added to lies in a register of its own. It is cleared before a first
+        step, and the total is not: so nothing but the digit's choice is left in front of the
+        addition, which an ECP5's carry cell takes in. Where a lookup table has to make that choice,
+        it masks the total as well, and one register is enough and nearer.
 
     Members
     -------
@@ -33,7 +41,8 @@ class Accumulator(wiring.Component):
 
     latency = 1
 
-    def __init__(self, *, sum_width: int, width: int):
+    def __init__(self, *, sum_width: int, width: int, apart: bool = True):
+        self.apart = apart
         super().__init__(
             {
                 "sum": In(signed(sum_width)),
@@ -51,23 +60,34 @@ class Accumulator(wiring.Component):
         base = Signal.like(total, name="base", reset_less=True)
         term = Signal(signed(width))
         m.d.comb += term.eq(self.sum)
+        if self.apart:
+            added = self._apart(m, platform, base, term)
+        else:
+            # Nothing is added to a maximum.
+            with m.If(~(self.action.first | self.peak)):
+                m.d.comb += base.eq(Mux(self.action.digit, total << DIGIT_BITS, total))
+            added = base + term
+        # The sign of a difference: a carry chain, which a comparison of 8 bits would not be.
+        larger = (total[:8].as_signed() - self.sum[:8].as_signed())[-1]
+        with m.If(self.action.valid & (~self.peak | self.action.first | larger)):
+            m.d.sync += total.eq(added)
+        m.d.comb += self.total.eq(total)
+        return m
+
+    def _apart(self, m: Module, platform: Any, base: Signal, term: Signal) -> Value:
+        """The sum with `base`, which is made for the next one."""
         added = chosen_sum(
             m,
             platform,
             term.as_unsigned(),
             choice=self.action.digit,
-            b=(base << DIGIT_BITS)[:width],
+            b=(base << DIGIT_BITS)[: len(base)],
             c=base,
             name="added",
         )
-        # The sign of a difference: a carry chain, which a comparison of 8 bits would not be.
-        larger = (total[:8].as_signed() - self.sum[:8].as_signed())[-1]
-        with m.If(self.action.valid & (~self.peak | self.action.first | larger)):
-            m.d.sync += total.eq(added)
         # Nothing is added to a maximum.
         with m.If(self.peak | (self.soon.valid & self.soon.first)):
             m.d.sync += base.eq(0)
         with m.Elif(self.action.valid):
             m.d.sync += base.eq(added)
-        m.d.comb += self.total.eq(total)
-        return m
+        return added

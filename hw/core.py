@@ -7,6 +7,7 @@ to one of them moves everything that depends on it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
@@ -27,6 +28,7 @@ from weft.hw.isa import Elementwise as Operation
 from weft.hw.latency import SEQUENCE, activation_read, pipeline
 from weft.hw.memory import ActivationMemory, ParameterMemory, ProgramMemory, WeightMemory
 from weft.hw.ports import LoadWord, core_ports
+from weft.hw.primitives.device import device
 from weft.hw.readback import ReadBack
 from weft.hw.requantize import Requantize
 from weft.hw.requantize_multiplier import RequantizeMultiplier
@@ -87,7 +89,7 @@ class Core(wiring.Component):
             m.submodules.copier = Copier(config)
         self._connect_control(m)
         self._connect_reads(m)
-        totals = self._connect_accumulators(m)
+        totals = self._connect_accumulators(m, platform)
         self._connect_results(m, totals)
         self._connect_host(m)
         return m
@@ -186,19 +188,22 @@ class Core(wiring.Component):
             chosen = Mux(late, held, entry)
             m.d.comb += getattr(array, port).eq(data_delay(m, chosen, 1, name=f"array_{port}"))
 
-    def _connect_accumulators(self, m: Module) -> Value:
+    def _connect_accumulators(self, m: Module, platform: Any) -> Value:
         """Totals of all columns; those of a group come a cycle after the group before it."""
         config = self.config
         array = m.submodules.array
         until_sums = pipeline(config)["read"] + array.latency
         soon = delay(m, m.submodules.sequencer.action, until_sums - 1, name="action_soon")
         action = delay(m, soon, 1, name="action")
+        apart = not device(platform).startswith("iCE40")
         totals = []
         for group in range(config.groups):
             if group:
                 soon, action = action, delay(m, action, 1, name=f"action_group_{group}")
             for column in range(group * config.lanes, (group + 1) * config.lanes):
-                accumulator = Accumulator(sum_width=array.width, width=config.accumulator_bits)
+                accumulator = Accumulator(
+                    sum_width=array.width, width=config.accumulator_bits, apart=apart
+                )
                 m.submodules[f"accumulator_{column}"] = accumulator
                 m.d.comb += [
                     accumulator.action.eq(action),

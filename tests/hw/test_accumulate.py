@@ -13,7 +13,8 @@ CYCLES = 4000
 @pytest.mark.parametrize("simulator", SIMULATORS)
 @pytest.mark.parametrize(("sum_width", "width"), [(20, 16), (18, 25), (17, 32)])
 @pytest.mark.parametrize("seed", range(2))
-def test_total_and_peak(simulator, sum_width, width, seed):
+@pytest.mark.parametrize("apart", [True, False])
+def test_total_and_peak(simulator, sum_width, width, seed, apart):
     rng = np.random.default_rng(seed)
     valid = rng.random(CYCLES) < 0.8
     first = rng.random(CYCLES) < 0.2
@@ -31,7 +32,7 @@ def test_total_and_peak(simulator, sum_width, width, seed):
         for v, f, d in zip(valid, first, digit, strict=True)
     ]
     seen = play(
-        Accumulator(sum_width=sum_width, width=width),
+        Accumulator(sum_width=sum_width, width=width, apart=apart),
         # Actions are known a cycle before.
         {
             "sum": [0, *sums],
