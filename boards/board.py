@@ -73,6 +73,8 @@ class Board:
         To `flash_tool`, to put a program there; ``{offset}`` is the place.
     synth_options : str
         More options for Yosys's synth command.
+    seeds : tuple of int
+        Placements that a build tries, in order, until one meets the clock.
     place_options : tuple of str
         More options for nextpnr.
     floorplan : callable or None
@@ -108,6 +110,7 @@ class Board:
     program_offset: int = 1 << 20
     program_arguments: tuple[str, ...] = ()
     synth_options: str = ""
+    seeds: tuple[int, ...] = (1, 2, 3)
     place_options: tuple[str, ...] = ()
     floorplan: Floorplan | None = None
     pack_options: tuple[str, ...] = ()

@@ -27,7 +27,6 @@ from weft.hw.config import Config
 #: Called with the name of the stage that begins and whether it came from the cache.
 Progress = Callable[[str, bool], None]
 
-DEFAULT_SEEDS = (1, 2, 3)
 #: Those of a build's files that go onto the board.
 FLASHED = ("bitstream", "program")
 #: What nextpnr's names for the resources that matter mean.
@@ -120,7 +119,7 @@ def build(
     out: Path | str,
     *,
     embed: bool = True,
-    seeds: Sequence[int] = DEFAULT_SEEDS,
+    seeds: Sequence[int] | None = None,
     require_timing: bool = True,
     progress: Progress | None = None,
     core: Any = None,
@@ -138,7 +137,7 @@ def build(
         Make the program's images the memories' initial contents, where the board's memories
         have any; else the program comes over the link.
     seeds : sequence of int
-        Placements to try, in order, until one meets the clock.
+        Placements to try, in order, until one meets the clock; by default the board's.
     require_timing : bool
         Whether missing the clock is an error; if not, the best placement is kept.
     progress : callable or None
@@ -152,9 +151,7 @@ def build(
     RefusedError
         If the design is too large, misses the clock, or a tool is absent or fails.
     """
-    job = Build(
-        program, board, Path(out), embed=embed, seeds=tuple(seeds), progress=progress, core=core
-    )
+    job = Build(program, board, Path(out), embed=embed, seeds=seeds, progress=progress, core=core)
     return job.run(require_timing)
 
 
@@ -201,10 +198,11 @@ class Build:
         out: Path,
         *,
         embed: bool = True,
-        seeds: tuple[int, ...] = DEFAULT_SEEDS,
+        seeds: Sequence[int] | None = None,
         progress: Progress | None = None,
         core: Any = None,
     ):
+        seeds = board.seeds if seeds is None else tuple(seeds)
         if not seeds:
             raise InputError("a build needs at least one seed")
         self.board = board

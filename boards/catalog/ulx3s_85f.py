@@ -12,6 +12,8 @@ BOARD = Board(
     device="LFE5U-85F-6BG381",
     **ECP5_85F,
     target_mhz=120,
+    # With the first, nextpnr looks for the ways of the last 500 wires for more than ten minutes.
+    seeds=(2, 3, 1),
     baud=3_000_000,
     leds=(0, 1),
     bitstream=".bit",
