@@ -15,4 +15,5 @@ BOARD = replace(
     device="LFE5U-12F-6BG381",
     **ECP5_25F,
     target_mhz=150,
+    seeds=(1, 2, 3),
 )

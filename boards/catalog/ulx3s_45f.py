@@ -15,4 +15,5 @@ BOARD = replace(
     device="LFE5U-45F-6BG381",
     **ECP5_45F,
     target_mhz=120,
+    seeds=(1, 2, 3),
 )
