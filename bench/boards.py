@@ -158,7 +158,6 @@ class Hardware:
         self.build.pack_seed(seed)
         report = json.loads((self.folder / "report.json").read_text())
         netlist = (self.folder / "top.json").read_bytes()
-        options = " ".join(self.board.place_options)
         return {
             "fmax_mhz": round(fmax, 2),
             "used": {
@@ -166,7 +165,7 @@ class Hardware:
                 for name, number in sorted(report["utilization"].items())
                 if number["used"]
             },
-            "seconds": self._remembered(stage, seconds, netlist, options),
+            "seconds": self._remembered(stage, seconds, netlist),
         }
 
     def tools(self) -> dict[str, str]:

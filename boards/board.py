@@ -75,8 +75,6 @@ class Board:
         More options for Yosys's synth command.
     seeds : tuple of int
         Placements that a build tries, in order, until one meets the clock.
-    place_options : tuple of str
-        More options for nextpnr.
     floorplan : callable or None
         Places of cells for a configuration and a netlist (`weft.boards.floorplan`), where nextpnr
         alone does badly.
@@ -111,7 +109,6 @@ class Board:
     program_arguments: tuple[str, ...] = ()
     synth_options: str = ""
     seeds: tuple[int, ...] = (1, 2, 3)
-    place_options: tuple[str, ...] = ()
     floorplan: Floorplan | None = None
     pack_options: tuple[str, ...] = ()
 

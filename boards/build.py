@@ -389,7 +389,7 @@ class Build:
             c for name, c in self.files.items() if name.endswith((".pcf", ".lpf", ".cst"))
         ]
         options = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
-        command = self._command(tool, *options, *self.board.place_options)
+        command = self._command(tool, *options)
         netlist = (self.out / "top.json").read_bytes()
         inputs: list[str | bytes] = [self._version(tool), netlist, *constraints, *command[1:]]
         outputs = ["report.json", "top.tim", self.routed]

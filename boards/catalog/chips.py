@@ -23,7 +23,6 @@ class Chip(TypedDict):
     config: Config
     large: NotRequired[Config]
     synth_options: NotRequired[str]
-    place_options: NotRequired[tuple[str, ...]]
     floorplan: NotRequired[Floorplan]
 
 

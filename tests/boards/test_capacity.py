@@ -6,7 +6,7 @@ import pytest
 
 from weft.boards.capacity import misfits
 from weft.boards.registry import BOARDS
-from weft.hw.area import estimate_area
+from weft.hw.area import MARGIN, estimate_area
 from weft.hw.config import Config
 
 
@@ -26,7 +26,7 @@ def test_all_that_is_too_much_is_named():
         for what, taken, available in (
             ("multiplier blocks", 128, 8),
             ("block RAMs", f"{area.block_rams:,}, the program's record 1,", 30),
-            ("lookup tables", f"about {area.lut4:,} (within 11%)", "5,280"),
+            ("lookup tables", f"about {area.lut4:,} (within {MARGIN['ice40']:.0%})", "5,280"),
         )
     ]
 

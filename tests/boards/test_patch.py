@@ -377,7 +377,7 @@ def contents_of(netlist, family):
 def test_contents_put_in_last(standin, tmp_path, monkeypatch, name, cores):
     """What is put in last, and what is patched, is what the tools themselves make of contents."""
     monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "cache"))
-    board = dataclasses.replace(BOARDS[name], place_options=())
+    board = BOARDS[name]
     programs = made(standin, 1), made(standin, 2)
 
     def run(which, folder):
