@@ -6,10 +6,7 @@ import pytest
 from weft.boards.driver import Driver
 from weft.boards.flash_image import PAGE, flash_image
 from weft.boards.registry import BOARDS
-from weft.cli import main
 from weft.compiler.compile import compile_network
-from weft.examples.digits.data import load_digits
-from weft.models import read_network
 from weft.sim import golden
 from weft.simulated_board import FlashMemory, SimulatedBoard
 
@@ -17,21 +14,8 @@ BOARD = BOARDS["icebreaker"]
 
 
 @pytest.fixture(scope="module")
-def program(digits_onnx, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits")
-    data, model = folder / "data.npz", folder / "int8.onnx"
-    np.savez(data, inputs=load_digits().train_images)
-    assert main(["quantize", str(digits_onnx), "--data", str(data), "-o", str(model)]) == 0
-    return compile_network(read_network(model), BOARD.large)
-
-
-@pytest.fixture(scope="module")
-def samples(program):
-    images = load_digits().test_images[:3]
-    (name,) = program.core_inputs
-    scale = program.network.tensors[name].scale
-    codes = np.clip(np.rint(images / scale), -128, 127).astype(np.int8)
-    return {name: codes.reshape(3, *program.network.tensors[name].shape)}
+def program(digits_network):
+    return compile_network(digits_network, BOARD.large)
 
 
 def device(board):
@@ -45,7 +29,7 @@ def assert_runs(opened, program, samples):
 
 
 @pytest.mark.slow
-def test_a_network_out_of_flash_memory(program, samples):
+def test_a_network_out_of_flash_memory(program, digits_samples):
     """The core, the link and the loader of the bitstream; the memory speaks SPI."""
     image = flash_image(program)
     with SimulatedBoard(BOARD.large, boot=FlashMemory(image, BOARD.program_offset)) as board:
@@ -53,14 +37,14 @@ def test_a_network_out_of_flash_memory(program, samples):
             with device(board) as opened:
                 assert opened.identify().program_digest == program.digest
                 assert not opened.load(program)
-                assert_runs(opened, program, samples)
+                assert_runs(opened, program, digits_samples)
             # The core forgets all of it, and so it is fetched again.
             board.reset()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["erased", "bit", "cut"])
-def test_no_program_in_flash_memory(program, samples, damage):
+def test_no_program_in_flash_memory(program, digits_samples, damage):
     image = bytearray(flash_image(program))
     if damage == "bit":
         image[len(image) // 2 // PAGE * PAGE + 17] ^= 4
@@ -71,4 +55,4 @@ def test_no_program_in_flash_memory(program, samples, damage):
     ):
         assert opened.identify().program_digest is None
         assert opened.load(program)
-        assert_runs(opened, program, samples)
+        assert_runs(opened, program, digits_samples)

@@ -22,12 +22,9 @@ from weft.boards.record import ProgramRecord
 from weft.boards.registry import BOARDS
 from weft.boards.target import System
 from weft.boards.tools import find_tool
-from weft.cli import main
 from weft.compiler.compile import compile_network
-from weft.examples.digits.data import load_digits
 from weft.hw.bank import PlainVerilog
 from weft.hw.verilog import convert
-from weft.models import read_network
 from weft.sim import golden
 from weft.sim.line.executable import executable
 from weft.sim.line.sources import TOP
@@ -59,29 +56,15 @@ class Filled(wiring.Component):
 
 
 @pytest.fixture(scope="module")
-def networks(digits_onnx, tmp_path_factory):
+def networks(digits_network):
     """The digits network, and the same with its weights the other way round."""
-    folder = tmp_path_factory.mktemp("digits")
-    data, model = folder / "data.npz", folder / "int8.onnx"
-    np.savez(data, inputs=load_digits().train_images)
-    assert main(["quantize", str(digits_onnx), "--data", str(data), "-o", str(model)]) == 0
-    network = read_network(model)
     turned = [
         replace(node, weights=np.ascontiguousarray(node.weights[::-1]))
         if hasattr(node, "weights")
         else node
-        for node in network.nodes
+        for node in digits_network.nodes
     ]
-    return network, replace(network, nodes=turned)
-
-
-@pytest.fixture(scope="module")
-def samples(networks):
-    network = networks[0]
-    port = network.inputs[0].tensor
-    codes = load_digits().test_images[:3] / network.tensors[port].scale
-    codes = np.clip(np.rint(codes), -128, 127).astype(np.int8)
-    return {port: codes.reshape(3, *network.tensors[port].shape)}
+    return digits_network, replace(digits_network, nodes=turned)
 
 
 def outputs(board, program, samples, *, loads):
@@ -101,14 +84,14 @@ def contents_of_bitstream(folder):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_link_and_patched_bitstream(networks, samples, tmp_path, monkeypatch):
+def test_link_and_patched_bitstream(networks, digits_samples, tmp_path, monkeypatch):
     before, after = (compile_network(network, BOARD.config) for network in networks)
-    expected = golden.run(after, samples).outputs
+    expected = golden.run(after, digits_samples).outputs
     with pytest.raises(AssertionError):
-        np.testing.assert_equal(golden.run(before, samples).outputs, expected)
+        np.testing.assert_equal(golden.run(before, digits_samples).outputs, expected)
 
     with SimulatedBoard(BOARD.config, before) as board:
-        np.testing.assert_equal(outputs(board, after, samples, loads=True), expected)
+        np.testing.assert_equal(outputs(board, after, digits_samples, loads=True), expected)
 
     for program, name in ((before, "before"), (after, "fresh")):
         Build(program, BOARD, tmp_path / name, seeds=(1,)).run(require_timing=False)
@@ -129,18 +112,18 @@ def test_link_and_patched_bitstream(networks, samples, tmp_path, monkeypatch):
     binary = executable(convert(Filled(after), name=TOP), "", "")
     monkeypatch.setattr(simulated_board, "board_executable", lambda config: binary)
     with SimulatedBoard(BOARD.config) as board:
-        np.testing.assert_equal(outputs(board, after, samples, loads=False), expected)
+        np.testing.assert_equal(outputs(board, after, digits_samples, loads=False), expected)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_link_and_flash_memory(networks, samples):
+def test_link_and_flash_memory(networks, digits_samples):
     """The iCEBreaker's large configuration, whose memories no bitstream fills."""
     before, after = (compile_network(network, BOARD.large) for network in networks)
-    expected = golden.run(after, samples).outputs
+    expected = golden.run(after, digits_samples).outputs
     kept = FlashMemory(flash_image(before), BOARD.program_offset)
     with SimulatedBoard(BOARD.large, boot=kept) as board:
-        np.testing.assert_equal(outputs(board, after, samples, loads=True), expected)
+        np.testing.assert_equal(outputs(board, after, digits_samples, loads=True), expected)
     swapped = FlashMemory(flash_image(after), BOARD.program_offset)
     with SimulatedBoard(BOARD.large, boot=swapped) as board:
-        np.testing.assert_equal(outputs(board, after, samples, loads=False), expected)
+        np.testing.assert_equal(outputs(board, after, digits_samples, loads=False), expected)

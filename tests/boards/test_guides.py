@@ -9,10 +9,7 @@ import pytest
 from weft.boards.driver import FRAME_WORDS
 from weft.boards.protocol import CRC_BYTES, HEAD_BYTES, HEADER_BYTES
 from weft.boards.registry import BOARDS
-from weft.cli import main
 from weft.compiler.compile import compile_network
-from weft.examples.digits.data import load_digits
-from weft.models import read_network
 
 GUIDES = Path(__file__).parents[2] / "docs" / "boards"
 INDEX = (GUIDES / "README.md").read_text()
@@ -34,15 +31,6 @@ def test_a_guide_has_its_parts(name):
     board = BOARDS[name]
     assert board.flash_tool in text
     assert ("--sram" in text) == bool(board.sram_arguments)
-
-
-@pytest.fixture(scope="module")
-def digits(digits_onnx, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits")
-    data, model = folder / "data.npz", folder / "int8.onnx"
-    np.savez(data, inputs=load_digits().train_images)
-    assert main(["quantize", str(digits_onnx), "--data", str(data), "-o", str(model)]) == 0
-    return read_network(model)
 
 
 #: Seconds that an exchange waits for the USB adapter.
@@ -72,9 +60,9 @@ PER_SECOND = {
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_images_per_second(name, digits):
+def test_images_per_second(name, digits_network):
     told = [float(number.replace(",", "")) for number in PER_SECOND[name]]
-    assert told == pytest.approx(images_per_second(digits, BOARDS[name]), rel=0.1)
+    assert told == pytest.approx(images_per_second(digits_network, BOARDS[name]), rel=0.1)
     text = " ".join((GUIDES / GUIDE[name]).read_text().split())
     alone, line = PER_SECOND[name]
     assert f"about {line} images per second" in text
