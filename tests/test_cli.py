@@ -187,7 +187,7 @@ def test_compile_writes_the_same_bytes_every_time(files, tmp_path):
     model = str(files / "int8.onnx")
     assert main(["compile", model, "--array", "4x4", "-o", str(tmp_path)]) == 0
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == ["program.json", "program.npz", "summary.json", "weft_core.v"]
+    assert written == ["model.onnx", "program.json", "program.npz", "summary.json", "weft_core.v"]
     for name in written:
         assert (tmp_path / name).read_bytes() == (files / "array" / name).read_bytes()
 

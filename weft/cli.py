@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from weft.errors import WeftError
 from weft.options import (
@@ -28,6 +29,7 @@ from weft.options import (
     output_option,
     report_option,
     rounding_option,
+    samples_option,
     simulator_option,
 )
 
@@ -324,8 +326,8 @@ def simulate(
 
 
 @cli.command()
-@click.argument("folder", type=PATH, metavar="DIR")
-@inputs_option
+@click.argument("folder", type=PATH, metavar="DIR", required=False)
+@samples_option(required=False)
 @click.option(
     "--level", type=click.Choice(LEVELS), default="verilog", show_default=True,
     help="The last level to compare.",
@@ -339,15 +341,29 @@ def simulate(
     "--reference", "references", type=FILE, multiple=True, metavar="R.npz",
     help="Compare golden with these tensors, by name or number.",
 )  # fmt: skip
+@click.option(
+    "--certificate", type=FILE, metavar="C.json",
+    help="Write what was compared, with all that it takes to do it again.",
+)  # fmt: skip
+@click.option(
+    "--replay", type=FILE, metavar="C.json",
+    help="Instead of a DIR: compile, build and verify what a certificate holds.",
+)  # fmt: skip
+@click.option("-o", "--output", type=FOLDER, metavar="DIR", help="Where to replay it, and keep it.")
 @json_option
+@click.pass_context
 def verify(
+    context: click.Context,
     *,
-    folder: Path,
-    inputs: Path,
+    folder: Path | None,
+    inputs: Path | None,
     level: str,
     simulator: str,
     layers: Literal["all", "first", "none"],
     references: tuple[Path, ...],
+    certificate: Path | None,
+    replay: Path | None,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Compare every level of a compiled DIR with golden; name the first divergence.
@@ -355,12 +371,33 @@ def verify(
     At each level the samples run as a whole, for the outputs, and layer by layer,
     for every tensor in between.
     """
-    from weft.commands.verify import verify
+    if replay is not None:
+        from weft.commands.replay import replay as play
 
-    result = verify(
-        folder, inputs, level=level, simulator=simulator, layers=layers, references=references
-    )
+        _check_alone(context, "replay", also=("output", "as_json"))
+        finish(play(replay, output), as_json)
+        return
+    if folder is None or inputs is None:
+        raise click.UsageError("give a DIR and its --inputs X.npz, or --replay C.json")
+    if output is not None:
+        raise click.UsageError("-o is for --replay; leave it out")
+    from weft.commands.certificate import certified
+
+    result = certified(
+        folder, inputs, certificate,
+        level=level, simulator=simulator, layers=layers, references=references,
+    )  # fmt: skip
     finish(result, as_json)
+
+
+def _check_alone(context: click.Context, name: str, *, also: Sequence[str]) -> None:
+    """Refuse everything that was given beside an option that says it all."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        given = source is ParameterSource.COMMANDLINE
+        if given and parameter.name not in (name, *also):
+            shown = parameter.get_error_hint(context)
+            raise click.UsageError(f"--{name} says it all; leave {shown} out")
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ DEFAULT_ROUNDING: TfliteRounding = "double"
 #: Files in a folder that ``weft compile`` and ``weft build`` fill, beside the program's own.
 VERILOG = "weft_core.v"
 SUMMARY = "summary.json"
+#: The model itself, with the suffix of its format.
+_MODEL = "model"
 BUILD = "build.json"
 
 
@@ -170,6 +173,37 @@ def read_program(folder: Path) -> Program:
     return Program.load(folder)
 
 
+def keep_model(model: Path, folder: Path) -> None:
+    """Copy a model into the folder it was compiled into."""
+    kept = folder / f"{_MODEL}{'.tflite' if is_tflite(model) else '.onnx'}"
+    if not (kept.exists() and kept.samefile(model)):
+        kept.write_bytes(model.read_bytes())
+
+
+def kept_model(folder: Path, sha256: str) -> Path:
+    """The model that a folder was compiled from.
+
+    Parameters
+    ----------
+    folder : Path
+    sha256 : str
+        Of the model, as summary.json has it.
+
+    Raises
+    ------
+    InputError
+        If it is not there any more.
+    """
+    for suffix in (".tflite", ".onnx"):
+        kept = folder / f"{_MODEL}{suffix}"
+        if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == sha256:
+            return kept
+    raise InputError(
+        f"{folder} has not the model any more that it was compiled from; compile it again with: "
+        f"weft compile MODEL -o {folder}"
+    )
+
+
 def check_folder(folder: Path) -> None:
     """Refuse what is no folder.
 
@@ -215,7 +249,7 @@ def read_samples(path: Path, network: Network) -> dict[str, np.ndarray]:
     )
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, option: str = "-o") -> None:
     """Refuse a file for outputs that has no folder, before they take their time.
 
     Raises
@@ -226,7 +260,7 @@ def check_output(path: Path) -> None:
     if not is_folder(path.parent):
         raise InputError(
             f"{path} cannot be written (there is no folder {path.parent}); give another path "
-            "with -o"
+            f"with {option}"
         )
 
 

@@ -40,9 +40,17 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, or nothing on an error."
 )
-inputs_option = click.option(
-    "--inputs", type=FILE, required=True, metavar="X.npz", help="Samples: an .npz with 'inputs'."
-)
+
+
+def samples_option(*, required: bool) -> Callable:
+    """``--inputs``."""
+    return click.option(
+        "--inputs", type=FILE, required=required, metavar="X.npz",
+        help="Samples: an .npz with 'inputs'.",
+    )  # fmt: skip
+
+
+inputs_option = samples_option(required=True)
 output_option = click.option(
     "-o", "--output", type=FILE, required=True, metavar="Y.npz", help="Gets an .npz with 'outputs'."
 )

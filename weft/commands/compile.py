@@ -23,6 +23,7 @@ from weft.models import (
     VERILOG,
     TfliteRounding,
     filling,
+    keep_model,
     naming,
     read_network,
     rounding_of,
@@ -82,7 +83,7 @@ def compile_model(
     model : Path
         A quantised ONNX or TFLite model.
     folder : Path
-        Where Verilog, program, images and summary.json go.
+        Where Verilog, program, images, summary.json and a copy of the model go.
     board : str, optional
         Name of a board: its configuration is taken.
     array : Config or (rows, columns), optional
@@ -112,6 +113,7 @@ def compile_model(
         (folder / VERILOG).write_text(verilog)
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
         program.save(folder)
+        keep_model(model, folder)
     return Compiled(program, folder, summary)
 
 
