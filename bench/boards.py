@@ -153,7 +153,7 @@ class Hardware:
         try:
             _, seconds = timed(lambda: self.build.place_seed(seed))
         except RefusedError as error:
-            return {"reason": str(error)}
+            return {"reason": str(error).splitlines()[0]}  # the others name files
         fmax, _ = self.build.timing()
         self.build.pack_seed(seed)
         report = json.loads((self.folder / "report.json").read_text())

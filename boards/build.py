@@ -19,7 +19,14 @@ from weft.boards.flash_image import flash_image
 from weft.boards.floorplan import constrain
 from weft.boards.memory_map import MAP, MemoryMap
 from weft.boards.target import Target
-from weft.boards.tools import ToolError, find_tool, packer_version, run_tool, tool_version
+from weft.boards.tools import (
+    ToolError,
+    ToolStalledError,
+    find_tool,
+    packer_version,
+    run_tool,
+    tool_version,
+)
 from weft.compiler.program import Program
 from weft.errors import InputError, RefusedError
 from weft.hw.config import Config
@@ -50,6 +57,10 @@ RESOURCES = {
 
 #: A program for flash memory, beside its bitstream.
 PROGRAM_IMAGE = "program.img"
+
+#: Seconds that a placement may take to be routed. The largest takes nextpnr four minutes; now and
+#: then one never ends, since its router finds no way for its last few wires.
+PATIENCE = 30 * 60
 
 #: A bank may return anything for a row that is being written (`weft.hw.bank`). Amaranth has no
 #: word for that, and for the row's old contents Yosys would add a comparator and 45 registers
@@ -364,14 +375,21 @@ class Build:
         """Place and route with one seed after another; the first that meets the clock, or best."""
         best: tuple[float, int] | None = None
         met = False
+        stalled: ToolStalledError | None = None
         for seed in self.seeds:
-            self.place_seed(seed)
+            try:
+                self.place_seed(seed)
+            except ToolStalledError as error:
+                stalled = error
+                continue
             fmax, met = self.timing()
             if best is None or fmax > best[0]:
                 best = fmax, seed
             if met:
                 break
-        assert best is not None
+        if best is None:
+            assert stalled is not None
+            raise stalled
         if best[1] != seed:
             self.place_seed(best[1])
         return self._report(best[1], met)
@@ -383,6 +401,8 @@ class Build:
         ------
         RefusedError
             If the design is too large, or nextpnr fails.
+        ToolStalledError
+            If it does not come to its end.
         """
         tool = self.board.toolchain[1]
         constraints = [
@@ -396,7 +416,10 @@ class Build:
 
         def make() -> None:
             try:
-                run_tool(command, directory=self.out, log=self.out / "place.log")
+                log = self.out / "place.log"
+                run_tool(command, directory=self.out, log=log, patience=PATIENCE)
+            except ToolStalledError:
+                raise
             except ToolError as error:
                 raise self._too_large(error.log) or error from None
 

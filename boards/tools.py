@@ -34,6 +34,10 @@ class ToolError(RefusedError):
         super().__init__(message)
 
 
+class ToolStalledError(ToolError):
+    """A tool was stopped since it had not come to its end in time."""
+
+
 def _variable(name: str) -> str:
     return name.upper().replace("-", "_")
 
@@ -101,22 +105,33 @@ def packer_version(name: str) -> str:
         return f"{package} unknown"
 
 
-def run_tool(command: list[str], *, directory: Path, log: Path) -> None:
+def run_tool(
+    command: list[str], *, directory: Path, log: Path, patience: float | None = None
+) -> None:
     """Run a command in `directory`; all it prints goes to `log`.
 
     Once more where it dies of a bus error.
+
+    Parameters
+    ----------
+    command : list of str
+    directory, log : Path
+    patience : float or None
+        Seconds after which it is stopped.
 
     Raises
     ------
     ToolError
         If it fails: the last lines of the log, and where the whole is.
+    ToolStalledError
+        If it was stopped.
     """
-    status = _run(command, directory, log)
+    status = _run(command, directory, log, patience)
     if status == -signal.SIGBUS:
         # On a machine where no YoWASP tool has run yet, the first ones compile their WebAssembly
         # into a common cache. Of two at the same time one may cut the file that the other has
         # mapped, and so kill it; afterwards the file is there.
-        status = _run(command, directory, log)
+        status = _run(command, directory, log, patience)
     if status == 0:
         return
     text = log.read_text(encoding="utf-8", errors="replace")
@@ -128,13 +143,19 @@ def run_tool(command: list[str], *, directory: Path, log: Path) -> None:
     raise ToolError(f"{name} stopped with status {status}{said}\nIts log: {log}", text)
 
 
-def _run(command: list[str], directory: Path, log: Path) -> int:
+def _run(command: list[str], directory: Path, log: Path, patience: float | None) -> int:
     """Exit status; negative is the signal that killed it."""
     with log.open("w", encoding="utf-8") as stream:
         try:
             done = subprocess.run(
-                command, cwd=directory, stdout=stream, stderr=subprocess.STDOUT, check=False
-            )
+                command, cwd=directory, stdout=stream, stderr=subprocess.STDOUT, check=False,
+                timeout=patience,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise ToolStalledError(
+                f"{Path(command[0]).name} did not come to its end within {patience:g} s and was "
+                f"stopped\nIts log: {log}"
+            ) from None
         except OSError as error:
             raise ToolError(f"cannot run {command[0]}: {error.strerror}") from error
     return done.returncode

@@ -11,7 +11,7 @@ from weft.boards.build import Build, build
 from weft.boards.clock import ecp5_pll, gowin_pll, ice40_pll
 from weft.boards.registry import BOARDS, find_board
 from weft.boards.target import Target
-from weft.boards.tools import ToolError, find_tool, run_tool
+from weft.boards.tools import ToolError, ToolStalledError, find_tool, run_tool
 from weft.errors import InputError, RefusedError
 
 
@@ -94,6 +94,41 @@ def test_a_failing_tool_shows_its_last_words(tmp_path):
     assert str(error.value).endswith(
         f" stopped with status 3 and said:\n  ERROR: no luck\nIts log: {log}"
     )
+
+
+def test_a_tool_that_does_not_end(tmp_path):
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    log = tmp_path / "tool.log"
+    with pytest.raises(ToolStalledError) as error:
+        run_tool(command, directory=tmp_path, log=log, patience=0.5)
+    assert str(error.value).endswith(
+        f" did not come to its end within 0.5 s and was stopped\nIts log: {log}"
+    )
+
+
+def test_a_placement_that_is_never_routed(tmp_path, monkeypatch):
+    """The next one is tried; only where none comes to an end it is an error."""
+    tried = []
+
+    def place(job, seed):
+        tried.append(seed)
+        if seed in stalling:
+            raise ToolStalledError(f"nextpnr stalled with seed {seed}")
+
+    monkeypatch.setattr(Build, "place_seed", place)
+    monkeypatch.setattr(Build, "timing", lambda job: (30.0 + tried[-1], tried[-1] == 5))
+    monkeypatch.setattr(Build, "_report", lambda job, seed, met: (seed, met))
+    board = BOARDS["icebreaker"]
+    stalling = {2}
+    assert Build(board.config, board, tmp_path, seeds=(2, 5, 1))._place() == (5, True)
+    assert tried == [2, 5]
+    tried.clear()
+    # The best of those that end, placed again since another came after it.
+    assert Build(board.config, board, tmp_path, seeds=(4, 2, 3))._place() == (4, False)
+    assert tried == [4, 2, 3, 4]
+    stalling = {2, 3}
+    with pytest.raises(ToolStalledError, match=r"^nextpnr stalled with seed 3$"):
+        Build(board.config, board, tmp_path, seeds=(2, 3))._place()
 
 
 #: Dies of the signal of its first argument, and leaves a file that the next time lives by.
