@@ -210,6 +210,24 @@ def test_builds_twice_the_same_and_at_once(tmp_path, standin, name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f", "tang-nano-9k"])
+def test_nothing_of_a_bitstream_is_chance(tmp_path, standin, monkeypatch, name):
+    """Made twice, with nothing from a cache, every file for the board and before it is the same."""
+    board = dataclasses.replace(BOARDS[name], target_mhz=36, baud=1_000_000)
+    config = dataclasses.replace(standin.CONFIG, activation_depth=4)
+    made = []
+    for folder in (tmp_path / "one", tmp_path / "another"):
+        monkeypatch.setenv("WEFT_CACHE", str(folder / "cache"))
+        job = Build(config, board, folder / "build", core=standin.Standin(config), seeds=(1,))
+        report = job.run(require_timing=False)
+        assert not any(report.cached.values())
+        files = ("top.il", "top.json", job.routed, report.files["bitstream"])
+        made.append({file: (folder / "build" / file).read_bytes() for file in files})
+    one, another = made
+    assert [file for file, data in one.items() if data != another[file]] == []
+
+
+@pytest.mark.slow
 def test_a_missed_clock_is_refused(tmp_path, standin):
     config = dataclasses.replace(standin.CONFIG, activation_depth=4)
     board = dataclasses.replace(BOARDS["icebreaker"], target_mhz=120, baud=1_000_000)
