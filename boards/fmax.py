@@ -1,9 +1,10 @@
 """How fast a configuration's bitstream runs, from the configuration alone.
 
-The period after place and route is modelled as a sum over what makes paths long, each times a
-coefficient that was fitted to recorded builds (``bench/fmax.py``). Core, link and UART on a
-board are meant. Placement is a matter of luck: the
-same design placed from another seed comes out differently, which no such model can know.
+Where it is a board's own and its build is recorded (``bench/boards.py``), that build's clock is
+given. Else the period after place and route is modelled as a sum over what makes paths long, each
+times a coefficient that was fitted to recorded builds (``bench/fmax.py``). Core, link and UART on
+a board are meant. Placement is a matter of luck: the same design placed from another seed comes
+out differently, which no such model can know.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ class Fmax:
     Parameters
     ----------
     mhz : float
-        The core's clock after routing, the median of placements.
+        The core's clock after routing, the median of placements; of a recorded build the best.
     margin : float
         Largest error, as a share, on a recorded build that the fit had not seen.
     builds : int
         Configurations that the fit has seen.
+    recorded : bool
+        Whether it is that of a build: known, and fitted to nothing.
     unseen : tuple of str
         Parts of the configuration that none of them had; the estimate leaves out what they cost.
     """
@@ -39,6 +42,7 @@ class Fmax:
     margin: float
     builds: int
     unseen: tuple[str, ...] = ()
+    recorded: bool = False
 
 
 def silicon(board: Board) -> str:
@@ -54,7 +58,10 @@ def silicon(board: Board) -> str:
 
 
 def estimate_fmax(config: Config, board: Board) -> Fmax | None:
-    """Highest frequency of `config` on a board's FPGA; None where no build is recorded."""
+    """Highest frequency of `config` on a board's FPGA; None where too few builds are recorded."""
+    made = recorded_build(board)
+    if made is not None and made.config_digest == config.digest:
+        return Fmax(made.fmax_mhz, 0.0, 1, recorded=True)
     kind = silicon(board)
     if kind not in COEFFICIENTS:
         return None
@@ -64,11 +71,11 @@ def estimate_fmax(config: Config, board: Board) -> Fmax | None:
     return Fmax(1000 / period, MARGIN[kind], BUILDS[kind], unseen)
 
 
-def unknown_because(board: Board) -> str | None:
-    """Why `estimate_fmax` says nothing of a board's FPGA; None where it does."""
-    kind = silicon(board)
-    if kind in COEFFICIENTS:
+def unknown_because(config: Config, board: Board) -> str | None:
+    """Why `estimate_fmax` says nothing of a configuration; None where it does."""
+    if estimate_fmax(config, board) is not None:
         return None
+    kind = silicon(board)
     if board.family == "gowin":
         reason = (
             f"nextpnr knows no delays of the multipliers of {kind}, so its figures of builds are "

@@ -10,6 +10,7 @@ import published
 import pytest
 from onnx import TensorProto, helper
 
+from weft.boards.builds import recorded_builds
 from weft.boards.fmax import Fmax, estimate_fmax, unknown_because
 from weft.boards.registry import BOARDS
 from weft.cli import main
@@ -74,7 +75,7 @@ def test_every_board_by_default(capsys, quantized):
         assert entry["macs"] == 97_088
         assert entry["utilization"] == 97_088 / (config.multipliers * entry["cycles"])
         assert (entry["luts"], entry["block_rams"]) == (area.lut4, area.block_rams)
-        assert entry["fmax_reason"] == unknown_because(board)
+        assert entry["fmax_reason"] == unknown_because(config, board)
         if fmax is None:
             assert entry["fmax_mhz"] is entry["latency_ms"] is None
             assert entry["fmax_reason"]
@@ -221,11 +222,22 @@ def test_kws_fits_the_second_configuration(capsys, tmp_path, monkeypatch):
 
 def test_an_fpga_whose_clock_is_not_known(capsys, quantized):
     name = "tang-nano-9k"
-    entry = run_json(capsys, quantized, "--board", name)[1]["boards"][0]
+    arguments = ["--board", name, "--array", "2x2"]
+    entry = run_json(capsys, quantized, *arguments)[1]["boards"][0]
     assert entry["fmax_mhz"] is entry["latency_ms"] is entry["fmax_margin"] is None
-    assert main(["estimate", str(quantized), "--board", name]) == 0
+    assert main(["estimate", str(quantized), *arguments]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert f"The clock on {name} is not estimated: {entry['fmax_reason']}." in text
+
+
+def test_a_board_s_own_configuration_was_built(capsys, quantized):
+    for name, made in recorded_builds().items():
+        entry = run_json(capsys, quantized, "--board", name)[1]["boards"][0]
+        assert (entry["fmax_mhz"], entry["fmax_margin"]) == (made.fmax_mhz, 0)
+        assert entry["fmax_recorded"]
+        assert main(["estimate", str(quantized), "--board", name]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert f"MHz of a recorded build, after place and route: {name}." in text
 
 
 def test_parts_that_no_build_had(capsys, quantized, monkeypatch):

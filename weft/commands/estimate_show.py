@@ -111,20 +111,25 @@ def _notes(estimates: Sequence[Estimate]) -> Iterable[str]:
     families = {estimate.board.family: estimate.board for estimate in estimates}
     luts = " and ".join(f"{MARGIN[family]:.0%} on {family}" for family in families)
     text = f"Cycles and block RAMs are exact. LUTs, of the core without its link, within {luts}"
-    speeds = {e.board.name: e.fmax for e in estimates if e.fmax is not None}
+    speeds = {e.board.name: e.fmax for e in estimates if e.fmax and not e.fmax.recorded}
     if speeds:
         known = " and ".join(
             f"{fmax.margin:.0%} on {name} ({fmax.builds} builds)" for name, fmax in speeds.items()
         )
         text += f"; MHz, after place and route, within {known}"
     yield f"{text}: the largest errors on configurations left out of the fits."
+    made = {e.board.name: None for e in estimates if e.fmax and e.fmax.recorded}
+    if made:
+        yield f"MHz of a recorded build, after place and route: {', '.join(made)}."
     for e in estimates:
         if e.fmax is not None and e.fmax.unseen:
             yield (
                 f"No build with a {' or a '.join(e.fmax.unseen)} is recorded for {e.board.device}: "
                 "what that costs the clock is left out."
             )
-    for board in {e.board.name: e.board for e in estimates if e.fmax is None and e.config}.values():
-        yield f"The clock on {board.name} is not estimated: {unknown_because(board)}."
+    unknown = {e.board.name: e for e in estimates if e.fmax is None and e.config}
+    for name, e in unknown.items():
+        assert e.config is not None
+        yield f"The clock on {name} is not estimated: {unknown_because(e.config, e.board)}."
     if len(estimates) > 1:
         yield "Give one --board for its layers and what bounds them, or --json for everything."
