@@ -1,4 +1,4 @@
-"""The search in networks: its cases differ, a planted error is found, made small and saved."""
+"""The search in networks: its cases differ, a planted error is found and saved."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fuzz.choices import Choices
 from fuzz.configurations import configuration
 from fuzz.network_cases import DivergedError
 from fuzz.networks import replay, search
+from hypothesis import Phase
 
 from weft.sim import interpreter
 
@@ -62,20 +63,19 @@ def planted(case, stalls=0):
     return [result]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_planted_error_is_made_small_and_saved(tmp_path, monkeypatch):
+def test_a_planted_error_is_found_and_saved(tmp_path, monkeypatch):
     monkeypatch.setitem(networks.RUNNERS, "program", planted)
-    record = search("program", tmp_path, minutes=None, count=100, seed=3)
+    monkeypatch.setattr(networks, "MOST_FAILURES", 1)
+    monkeypatch.setattr(networks, "PHASES", (Phase.generate,))  # making it small takes minutes
+    record = search("program", tmp_path, minutes=1, count=100, seed=3)
     assert record["failures"]
     path = tmp_path / record["failures"][0]
     case, level, _ = load_case(path)
     assert level == "program"
-    assert [type(node).__name__ for node in case.network.nodes] == ["MaxPool"]
-    assert case.config.rows == case.config.columns == 1
+    assert "MaxPool" in {type(node).__name__ for node in case.network.nodes}
     text = json.loads(path.read_text())["why"]
     assert "program differs first in tensor" in text[0]
-    assert any("= MaxPool(in0" in line for line in text)
+    assert any("= MaxPool(" in line for line in text)
     with pytest.raises(DivergedError):
         replay(path)
     monkeypatch.undo()

