@@ -19,8 +19,13 @@ from weft.errors import InputError
 #: The key of the only input's samples.
 KEY = "inputs"
 
-#: What NumPy and the zip format raise over damaged files.
-UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+#: What NumPy and the zip format raise over damaged files, and over arrays that say they are huge.
+UNREADABLE = (
+    OSError, EOFError, MemoryError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError,
+)  # fmt: skip
+
+#: Bytes that all arrays of a file may unpack to; a small file could say any number.
+LARGEST = 1 << 32
 
 #: What codes of an int8 input mean: its scale and zero point.
 Meaning = tuple[float, int]
@@ -199,6 +204,7 @@ def read_arrays(path: str | Path, remedy: str) -> dict[str, np.ndarray]:
     try:
         # numpy.load leaves a file open that it opened itself and cannot read.
         with open_file(path) as file:
+            _check_size(path, file)
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path} is a single array, not an .npz file; {remedy}")
@@ -206,6 +212,19 @@ def read_arrays(path: str | Path, remedy: str) -> dict[str, np.ndarray]:
                 return {key: _read_array(archive, key, path) for key in archive.files}
     except UNREADABLE as error:
         raise InputError(f"{path} is not a readable .npz file; {remedy}") from error
+
+
+def _check_size(path: Path, file: BinaryIO) -> None:
+    """Refuse an archive that unpacks to far more than anybody computes with."""
+    size = 0
+    if zipfile.is_zipfile(file):  # of anything else NumPy says what it is
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    if size > LARGEST:
+        raise InputError(
+            f"{path} unpacks to {size:,} bytes, of {LARGEST:,} at most; give fewer samples at once"
+        )
+    file.seek(0)
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -95,6 +95,8 @@ def _stored(path: Path, key: str, file: IO[bytes]) -> StoredArray:
     with _member(file, key) as stream:
         shape, fortran, dtype = _read_header(stream)
     stored = StoredArray(path, key, shape, dtype, fortran)
+    if any(size < 0 for size in shape):
+        raise InputError(f"{stored.where} has the impossible shape {shape}; save it again")
     if dtype.hasobject:
         raise InputError(
             f"{stored.where} holds Python objects, which are never loaded; save it again as an "

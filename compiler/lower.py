@@ -30,6 +30,7 @@ from weft.compiler.network import (
     Tensor,
 )
 from weft.compiler.passes import Pass
+from weft.compiler.window_limits import LARGEST_MOVES
 from weft.errors import Problem
 from weft.hw.config import Config
 
@@ -55,9 +56,19 @@ class Lowering:
         self.folds: dict[str, Fold] = context.folds
         self.passes: list[Pass] = []
         self.problems: list[Problem] = []
+        left = LARGEST_MOVES
         for node in network.nodes:
             try:
-                self.passes.extend(_LOWER[type(node)](context, node))
+                for step in _LOWER[type(node)](context, node):
+                    self.passes.append(step)
+                    # A layer's weights are in the model, as they are here.
+                    left -= 0 if isinstance(node, Conv2D | FullyConnected) else step.kernel.size
+                    if left < 0:
+                        raise LoweringError(
+                            f"kernels up to here have more than {LARGEST_MOVES:,} numbers, beside "
+                            "the model's own",
+                            "use fewer channels",
+                        )
             except LoweringError as error:
                 self.problems.append(
                     Problem(node.name, type(node).__name__, error.reason, error.remedy)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from weft.compiler.lower_common import Context, Shape, copy, identity, zeros
+from weft.compiler.lower_common import Context, LoweringError, Shape, copy, identity, zeros
 from weft.compiler.network import Concat, Pad, Permute, Slice
 from weft.compiler.passes import Pass
+from weft.compiler.window_limits import too_large_move, too_much_permuted
 
 
 def pad(context: Context, node: Pad) -> Iterator[Pass]:
@@ -18,7 +19,7 @@ def pad(context: Context, node: Pad) -> Iterator[Pass]:
     source, target = context.source(node), context.target(node)
     (top, _), (left, _), (front, _) = node.pads
     inner = slice(front, front + source.shape[2])
-    kernel = np.zeros((1, 1, source.shape[2], target.shape[2]), np.int64)
+    kernel = _kernel(1, 1, source.shape[2], target.shape[2])
     kernel[0, 0, :, inner] = np.eye(source.shape[2], dtype=np.int64)
     bias = zeros(target.shape[2]) + node.value
     bias[inner] = 0
@@ -27,10 +28,21 @@ def pad(context: Context, node: Pad) -> Iterator[Pass]:
     )
 
 
+def _kernel(height: int, width: int, inputs: int, outputs: int) -> np.ndarray:
+    """Zeros, where there are not too many of them."""
+    _refuse(too_large_move(height * width * inputs * outputs))
+    return np.zeros((height, width, inputs, outputs), np.int64)
+
+
+def _refuse(problem: tuple[str, str] | None) -> None:
+    if problem is not None:
+        raise LoweringError(*problem)
+
+
 def cut(context: Context, node: Slice) -> Iterator[Pass]:
     """A copy from inside, by steps."""
     source, target = context.source(node), context.target(node)
-    kernel = np.zeros((1, 1, source.shape[2], target.shape[2]), np.int64)
+    kernel = _kernel(1, 1, source.shape[2], target.shape[2])
     for channel in range(target.shape[2]):
         kernel[0, 0, node.start[2] + channel * node.step[2], channel] = 1
     yield replace(
@@ -58,7 +70,7 @@ def concat(context: Context, node: Concat) -> Iterator[Pass]:
         else:
             # Channels that share a lane group with another input's: put each input in its
             # place among zeros, and add up.
-            kernel = np.zeros((1, 1, source.shape[2], target.shape[2]), np.int64)
+            kernel = _kernel(1, 1, source.shape[2], target.shape[2])
             kernel[0, 0, :, start : start + source.shape[2]] = np.eye(source.shape[2])
         part = target
         if not aligned and index:
@@ -78,6 +90,7 @@ def permute(context: Context, node: Permute) -> Iterator[Pass]:
     order = np.asarray(node.order, np.int64).reshape(target.shape)
     height, width, _ = target.shape
     for columns, rows in ((1, 1), (width, 1), (1, height), (width, height)):
+        _refuse(too_much_permuted(order.size, columns * rows))
         parts = [
             (int(part[0][0, 0]), int(part[1][0, 0]), order[part])
             for part in _parts(height, width, rows, columns)
@@ -132,9 +145,8 @@ def _gather(
     source, target = context.source(node), context.target(node)
     ys, xs, cs = np.unravel_index(order[0, 0], source.shape)
     top, left = int(ys.min()), int(xs.min())
-    kernel = np.zeros(
-        (ys.max() - top + 1, xs.max() - left + 1, source.shape[2], target.shape[2]), np.int64
-    )
+    sides = int(ys.max()) - top + 1, int(xs.max()) - left + 1
+    kernel = _kernel(*sides, source.shape[2], target.shape[2])
     kernel[ys - top, xs - left, cs, np.arange(target.shape[2])] = 1
     return replace(
         copy(node, source, target, kernel),

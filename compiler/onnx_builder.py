@@ -11,6 +11,7 @@ import numpy as np
 
 from weft.compiler.float_graph import FloatGraph, FloatNode, FloatTensor, Op, Scale
 from weft.compiler.onnx_layout import (
+    LARGEST_SUM,
     Roles,
     Shape3,
     check_size,
@@ -58,6 +59,7 @@ class Builder:
         self._makers: dict[str, int] = {}
         self._origins: dict[str, str] = {}
         self._moves: dict[tuple[str, Shape3, bytes], str] = {}
+        self._left = LARGEST_SUM
 
     def add_input(self, name: str, shape: Shape3, order: np.ndarray) -> View:
         """A tensor that the user gives."""
@@ -67,7 +69,7 @@ class Builder:
 
     def add_tensor(self, name: str, shape: Shape3, order: np.ndarray) -> View:
         """Memory under the file's name for it; `order` has the file's shape."""
-        check_size(shape)
+        self._charge(shape)
         flat = order.reshape(-1)
         plain = np.array_equal(flat, np.arange(flat.size))
         self.graph.tensors[name] = FloatTensor(name, shape, order.shape, None if plain else flat)
@@ -96,6 +98,8 @@ class Builder:
             raise NodeError(
                 "its result no longer has the batch axis first", "keep the batch as axis 0"
             )
+        if not np.may_share_memory(order, view.order):  # a copy
+            self._charge(order.shape)
         return replace(view, order=order, sole=view.sole and self._uses.get(name, 0) == 1)
 
     def add_node(
@@ -180,7 +184,7 @@ class Builder:
 
     def new_tensor(self, name: str, shape: Shape3) -> str:
         """Memory that the file has no name for; returns the name it got."""
-        check_size(shape)
+        self._charge(shape)
         name = self._unique(name, self._tensor_names)
         self._tensor_names.add(name)
         self.graph.tensors[name] = FloatTensor(name, shape, (1, *shape))
@@ -192,6 +196,16 @@ class Builder:
         self.graph.tensors[name] = FloatTensor(
             name, self.shape(view), view.shape, flat, memory=view.memory
         )
+
+    def _charge(self, shape: tuple[int, ...]) -> None:
+        """Refuse a tensor that is too large, or one too many for the memory that reading takes."""
+        check_size(shape)
+        self._left -= math.prod(shape)
+        if self._left < 0:
+            raise NodeError(
+                f"the tensors up to here have more than {LARGEST_SUM} elements",
+                "use a smaller input, or a smaller model",
+            )
 
     def _relayout(self, origin: str, shape: Shape3, flat: np.ndarray) -> None:
         """Where memory element ``flat[i]`` becomes element i, find the input's new order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from onnx import numpy_helper
 
 from weft.compiler.model_file import read_model_file
+from weft.compiler.onnx_external import check_locations, with_external_data
 from weft.errors import InputError
 
 #: Opsets whose operators are read.
@@ -64,6 +64,7 @@ def open_file(path: str | Path) -> OnnxFile:
         raise InputError(f"{path} has a graph without outputs; {_EXPORT}")
     if not all(isinstance(text, str) for text in _texts(model.graph)):
         raise InputError(f"{path} is damaged: a name in it is not text; {_EXPORT}")
+    check_locations(path, model)
     return OnnxFile(path, model, max(versions))
 
 
@@ -93,7 +94,7 @@ def tensor_array(file: OnnxFile, tensor: onnx.TensorProto) -> np.ndarray:
         If its data are missing, do not fit its shape or lie outside the file's folder.
     """
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        tensor = _with_external_data(file, tensor)
+        tensor = with_external_data(file.path, tensor)
     try:
         array = numpy_helper.to_array(tensor)
     except Exception as error:  # onnx raises whatever the broken bytes led to
@@ -106,41 +107,3 @@ def tensor_array(file: OnnxFile, tensor: onnx.TensorProto) -> np.ndarray:
             f"{file.path}: tensor {tensor.name!r} holds strings; remove it from the model"
         )
     return array
-
-
-def _with_external_data(file: OnnxFile, tensor: onnx.TensorProto) -> onnx.TensorProto:
-    """The same tensor with its data inside."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    where = f"{file.path}: the external data of tensor {tensor.name!r}"
-    location = Path(entries.get("location", "").replace("\\", "/"))
-    folder = file.path.parent.resolve()
-    if "\0" in str(location):
-        raise InputError(f"{where} have no file name; {_EXPORT}")
-    inside = (folder / location).resolve().is_relative_to(folder)
-    if location.is_absolute() or ".." in location.parts or not inside or not location.parts:
-        raise InputError(
-            f"{where} lie at {str(location)!r}, outside the model's folder; "
-            "put them beside the model and name them by a relative path"
-        )
-    try:
-        offset = int(entries.get("offset", "0"))
-        size = (folder / location).stat().st_size
-        length = int(entries.get("length", size - offset))
-        fits = math.prod(tensor.dims) <= 8 * length  # no type has less than a bit per element
-        if offset < 0 or length < 0 or offset + length > size or not fits:
-            raise InputError(f"{where} are truncated in {location}; copy that file again")
-        with (folder / location).open("rb") as stream:
-            stream.seek(offset)
-            data = stream.read(length)
-    except ValueError as error:
-        raise InputError(f"{where} have no valid offset and length; {_EXPORT}") from error
-    except OSError as error:
-        raise InputError(
-            f"{where} cannot be read ({location}: {error.strerror}); put that file beside the model"
-        ) from error
-    inner = onnx.TensorProto()
-    inner.CopyFrom(tensor)
-    inner.ClearField("external_data")
-    inner.data_location = onnx.TensorProto.DEFAULT
-    inner.raw_data = data
-    return inner

@@ -24,6 +24,9 @@ _ALL: tuple[Roles, ...] = (NCHW, NHWC, (3, 2, 1), (2, 1, 3), (1, 3, 2), (3, 1, 2
 #: More elements than any network for such a chip has in one tensor.
 LARGEST = 1 << 24
 
+#: And in all tensors together: reading takes up to 32 bytes for each.
+LARGEST_SUM = 1 << 25
+
 
 def check_size(shape: tuple[int, ...]) -> None:
     """Refuse a shape that is empty or far beyond any chip before memory is asked for it."""

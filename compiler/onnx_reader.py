@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ from weft.compiler.onnx_ops_qlinear import ON_CODES, on_codes
 from weft.compiler.onnx_shapes import Shapes
 from weft.compiler.onnx_values import UNKNOWN, Constant, NodeError, Unknown, Value, View
 from weft.errors import Problem, UnsupportedError
+
+#: Inputs that are laid out better than by default, at the most.
+_MOST_LAYOUTS = 16
 
 _QUANTIZED = frozenset(("DynamicQuantizeLinear",))
 
@@ -83,7 +87,9 @@ def read_onnx(path: str | Path) -> tuple[FloatGraph, list[Problem]]:
     layouts: Layouts = {}
     shapes = Shapes(file)
     while True:
-        reader = _Reader(file, layouts, shapes)
+        # Each of many inputs could have it start again.
+        settled = len(layouts) >= _MOST_LAYOUTS
+        reader = _Reader(file, layouts, shapes, settled=settled)
         try:
             return reader.read()
         except Relayout as better:
@@ -93,7 +99,7 @@ def read_onnx(path: str | Path) -> tuple[FloatGraph, list[Problem]]:
 class _Reader:
     """One pass over a file."""
 
-    def __init__(self, file: OnnxFile, layouts: Layouts, shapes: Shapes):
+    def __init__(self, file: OnnxFile, layouts: Layouts, shapes: Shapes, *, settled: bool):
         self._file = file
         self._graph = file.model.graph
         self._layouts = layouts
@@ -101,7 +107,8 @@ class _Reader:
         self._uses = uses(self._graph, self._nodes)
         names = {name for node in self._graph.node for name in (*node.input, *node.output)}
         names |= {value.name for value in (*self._graph.input, *self._graph.initializer)}
-        self._build = Builder(self._graph.name or file.path.stem, self._uses, set(layouts), names)
+        fixed = {value.name for value in self._graph.input} if settled else set(layouts)
+        self._build = Builder(self._graph.name or file.path.stem, self._uses, fixed, names)
         self._values: dict[str, Value] = {}
         self._problems: list[Problem] = []
         self._shapes = shapes
@@ -182,14 +189,13 @@ class _Reader:
         """Values of a node's outputs; None where its problems are noted."""
         if (node.domain, node.op_type) in CONTRIBUTED:
             return self._contributed(node, name, CONTRIBUTED[node.domain, node.op_type])
-        schema = _schema(node, self._file.opset)
+        schema, legal = _schema(node, self._file.opset)
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
                for a in node.attribute):  # fmt: skip
             raise NodeError(
                 "it holds a subgraph", "export a model without control flow (no If, Loop or Scan)"
             )
         inputs = tuple(self._lookup(input_name) for input_name in node.input)
-        legal = frozenset(schema.attributes)
         if node.op_type == "Constant":
             return [constant_node(self._file, node)]
         constant = all(value is None or isinstance(value, Constant) for value in inputs)
@@ -290,15 +296,22 @@ class _Reader:
                     self._build.output_alias(output.name, value)
 
 
-def _schema(node: onnx.NodeProto, opset: int) -> onnx.defs.OpSchema:
-    """The specification of a node's operator."""
+@cache
+def _specification(op: str, opset: int) -> tuple[onnx.defs.OpSchema, frozenset[str]]:
+    """An operator of ONNX's own domain, and the names of its attributes."""
+    schema = onnx.defs.get_schema(op, opset, "")
+    return schema, frozenset(schema.attributes)
+
+
+def _schema(node: onnx.NodeProto, opset: int) -> tuple[onnx.defs.OpSchema, frozenset[str]]:
+    """The specification of a node's operator, and the names of its attributes."""
     if node.domain not in ("", "ai.onnx"):
         raise NodeError(
             f"its domain {node.domain!r} is not ONNX's own",
             "export with standard operators (model functions: use onnx.inliner)",
         )
     try:
-        return onnx.defs.get_schema(node.op_type, opset, "")
+        return _specification(node.op_type, opset)
     except onnx.defs.SchemaError:
         raise NodeError(
             f"opset {opset} has no such operator", "check the model with onnx.checker"

@@ -16,6 +16,7 @@ import numpy as np
 from weft.compiler import network as integer
 from weft.compiler.fixed_point import fraction_bits, to_codes
 from weft.compiler.float_graph import FloatGraph, FloatNode, Scale
+from weft.compiler.multipliers import FactorError
 from weft.compiler.quantize_affine import AffineMaker, by_shifts, code_limits
 from weft.compiler.quantize_fuse import MOVES, FusedNode, fuse, memory_of, tensor_names
 from weft.compiler.quantize_ports import make_ports, rename_outputs
@@ -66,6 +67,9 @@ def quantize(
             network.nodes.extend(maker.make(fused))
         except WeightsError as error:
             problems.append(error.problem)
+        except FactorError as error:
+            name, op = fused.node.name, fused.node.op
+            problems.append(Problem(name, op, str(error), "quantize the model again"))
     if problems:
         raise UnsupportedError(graph.name, problems)
     made = [*graph.inputs, *(node.output for node in network.nodes)]

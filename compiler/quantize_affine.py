@@ -16,7 +16,7 @@ from weft.compiler import network as integer
 from weft.compiler.calibrate_limits import MAX_LEFT
 from weft.compiler.fixed_point import fraction_bits, to_codes
 from weft.compiler.float_graph import FloatNode
-from weft.compiler.multipliers import FactorError, requantize, scaling, sum_factors
+from weft.compiler.multipliers import requantize, scaling, sum_factors
 from weft.compiler.network import Rounding
 from weft.compiler.quantize_affine_weights import affine_weights, factors, product_scales
 from weft.compiler.quantize_fuse import MOVES, FusedNode
@@ -108,8 +108,10 @@ class AffineMaker:
 
         Raises
         ------
-        WeightsError
+        FactorError
             If no integers can stand for its scales.
+        WeightsError
+            If its weights cannot be codes.
         """
         makers = {
             "Conv2D": self._weighted,
@@ -119,12 +121,7 @@ class AffineMaker:
             "Add": self._add,
             "Concat": self._concat,
         }
-        node = fused.node
-        try:
-            return makers[node.op](fused)
-        except FactorError as error:
-            problem = Problem(node.name, node.op, str(error), "quantize the model again")
-            raise WeightsError(problem) from None
+        return makers[fused.node.op](fused)
 
     def rescale(
         self, name: str, source: str, target: str, limits: tuple[int, int] = (-128, 127)

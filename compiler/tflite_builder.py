@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -13,6 +14,9 @@ from weft.compiler.tflite_views import NodeError, Shape3, View, image_shape
 
 #: As many elements as a tensor may have: more is a broken file, or no network for an FPGA.
 LARGEST_TENSOR = 1 << 24
+
+#: And all tensors together: a move takes 8 bytes for each element.
+LARGEST_SUM = 1 << 25
 
 
 class Builder:
@@ -33,6 +37,7 @@ class Builder:
         self._node_names: set[str] = set()
         self._unsettled: set[str] = set()
         self._moved: dict[tuple[str, Shape3], str] = {}
+        self._left = LARGEST_SUM
         self._constants: dict[tuple[int, Shape3], str] = {}
 
     def add_input(self, name: str, tensor: TfliteTensor, shape: tuple[int, ...]) -> View:
@@ -50,12 +55,22 @@ class Builder:
     ) -> View:
         """Memory (H, W, C) with the quantization of `tensor`, seen with the file's shape."""
         image = image or image_shape(shape)
-        if np.prod(image, dtype=float) > LARGEST_TENSOR:
-            raise NodeError(f"tensor {name!r} of shape {list(shape)} is too large",
-                            "use a smaller model")  # fmt: skip
+        self.charge(name, image)
         scale, zero_point = quantization(tensor)
         self.network.tensors[name] = Tensor(name, image, float(scale), zero_point)
         return View(name, shape)
+
+    def charge(self, name: str, shape: tuple[int, ...]) -> None:
+        """Refuse a tensor that is too large, or one too many for the memory that moves take."""
+        size = math.prod(shape)
+        self._left -= size
+        if size > LARGEST_TENSOR:
+            reason = f"tensor {name!r} of shape {list(shape)} is too large"
+        elif self._left < 0:
+            reason = f"the tensors up to here have more than {LARGEST_SUM} elements"
+        else:
+            return
+        raise NodeError(reason, "use a smaller model")
 
     def add_node(self, node: Node) -> None:
         """Append a node; its name must come from `node_name`."""
@@ -90,6 +105,7 @@ class Builder:
         key = (view.memory, wanted)
         if key not in self._moved:
             name = self.new_tensor(f"{view.memory}/reshaped")
+            self.charge(name, wanted)
             order = np.arange(tensor.size, dtype=np.int64)
             self.network.tensors[name] = Tensor(name, wanted, tensor.scale, tensor.zero_point)
             self.add_node(Permute(self.node_name(name), (view.memory,), name, order))

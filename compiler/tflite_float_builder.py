@@ -7,7 +7,6 @@ base class keeps the shapes for them, and the moves they make become float nodes
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ import numpy as np
 
 from weft.compiler import network as integer
 from weft.compiler.float_graph import FloatGraph, FloatNode, FloatTensor, Op
-from weft.compiler.tflite_builder import LARGEST_TENSOR, Builder, quantization
+from weft.compiler.tflite_builder import Builder, quantization
 from weft.compiler.tflite_file import TfliteModel, TfliteTensor
 from weft.compiler.tflite_views import NodeError, Shape3, View, image_shape
 
@@ -54,10 +53,7 @@ class FloatBuilder(Builder):
 
     def add_memory(self, name: str, shape: tuple[int, ...], image: Shape3) -> View:
         """Memory (H, W, C) under a name that may be new, seen with a shape."""
-        if math.prod(image) > LARGEST_TENSOR:
-            raise NodeError(
-                f"tensor {name!r} of shape {list(shape)} is too large", "use a smaller model"
-            )
+        self.charge(name, image)
         # Of the integer graph only the shape is of use: real values need no scale.
         self.network.tensors[name] = integer.Tensor(name, image, 1.0, 0)
         self._file_shapes[name] = shape

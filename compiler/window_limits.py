@@ -20,6 +20,12 @@ LARGEST_PADDED = 1 << 26
 #: and channel, or of several groups, spread over all channels.
 LARGEST_KERNEL = 1 << 24
 
+#: Numbers of the kernels of all moves together.
+LARGEST_MOVES = 1 << 25
+
+#: Elements that a permutation moves, and parts of an image that it moves in turns.
+LARGEST_PERMUTED, MOST_PARTS = 1 << 22, 1 << 14
+
 _SMALLER = "use a smaller window, or two one after another"
 
 
@@ -72,4 +78,25 @@ def too_wide_groups(weights: tuple[int, ...], groups: int) -> tuple[str, str] | 
         f"its {groups:,} groups of several channels take a kernel of {size:,} weights and zeros, "
         f"of {LARGEST_KERNEL:,} at most",
         "split it into convolutions of fewer channels",
+    )
+
+
+def too_large_move(size: int) -> tuple[str, str] | None:
+    """Of a move whose kernel has so many numbers: one for each pair of channels, at least."""
+    if size <= LARGEST_KERNEL:
+        return None
+    return (
+        f"it moves channels by a kernel of {size:,} numbers, of {LARGEST_KERNEL:,} at most",
+        "use fewer channels, or move along height and width",
+    )
+
+
+def too_much_permuted(elements: int, parts: int) -> tuple[str, str] | None:
+    """Of a permutation that moves so many elements, an image's parts in turns."""
+    if elements <= LARGEST_PERMUTED and parts <= MOST_PARTS:
+        return None
+    return (
+        f"it moves {elements:,} elements in {parts:,} parts, of {LARGEST_PERMUTED:,} and "
+        f"{MOST_PARTS:,} at most",
+        "use a smaller image, or leave the axes as they are",
     )

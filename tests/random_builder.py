@@ -1,4 +1,4 @@
-"""A random network that grows node by node: power-of-two scales, zero points 0."""
+"""A random network that grows node by node: power-of-two scales, zero points 0 or -128."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class Builder:
         accumulator_bits: int,
         tables: int = 1,
         grow: bool = False,
+        unsigned: float = 0.0,
+        mixed: float = 0.0,
     ):
         self.rng = rng
         self.left = size
@@ -40,6 +42,8 @@ class Builder:
         self.accumulator_limit = 2 ** (accumulator_bits - 1) - 1
         self.tables = tables
         self.grow = grow  # operators of several inputs make themselves more inputs
+        self.unsigned = unsigned  # how often a zero point is -128
+        self.mixed = mixed  # how often a layer only shifts, where others multiply
         self.network = Network("random")
         self.values: dict[str, np.ndarray] = {}
         self.constants: dict[str, np.ndarray] = {}  # as many samples of each
@@ -69,8 +73,13 @@ class Builder:
         return self.network.tensors[name].shape
 
     def quantization(self) -> dict[str, Any]:
-        """Return a scale, and a zero point where it is not 0."""
-        return {"scale": 2.0 ** self.upto(0, -7)}
+        """Return a scale and a zero point."""
+        scale = 2.0 ** self.upto(0, -7)
+        return {"scale": scale, "zero_point": self.shift_zero_point()}
+
+    def shift_zero_point(self) -> int:
+        """Return what goes with a power of two."""
+        return -128 if self.unsigned and self.chance(self.unsigned) else 0
 
     # Growth
 
@@ -176,8 +185,10 @@ class Builder:
         """Add a Conv2D or FullyConnected: choose bias and shifts to suit its accumulators."""
         cost = int(np.prod(shape[:2])) * weights.size
         outputs = len(weights)
-        worst = 128 * int(np.abs(weights.astype(np.int64)).reshape(outputs, -1).sum(1).max())
-        room = self.accumulator_limit - worst
+        source = self.network.tensors[name].zero_point
+        farthest = max(127 - source, 128 + source)
+        sums = np.abs(weights.astype(np.int64)).reshape(outputs, -1).sum(1)
+        room = self.accumulator_limit - farthest * int(sums.max())
         if cost > self.left or min(shape) < 1 or room < 0:
             return None
         bits = self.upto(30, 16) if self.chance(0.1) else self.upto(11)
@@ -186,7 +197,7 @@ class Builder:
         trial = getattr(graph, kind)(
             name, (name,), "", weights, bias, Requantize(np.zeros(outputs, np.int32)), **attributes
         )
-        acc = golden.accumulate(trial, self.values[name]).astype(np.float64)
+        acc = golden.accumulate(trial, self.values[name], source).astype(np.float64)
         # A quarter to a half of full scale: some codes saturate, most do not.
         target = self.rng.uniform(25, 70)
         per_channel = self.chance(0.4)
@@ -197,10 +208,11 @@ class Builder:
             shift[self.upto(outputs - 1)] = self.pick((0, 1, self.upto(31, 16), 31))
         elif self.chance(0.05):
             shift[:] = 0
-        rq = Requantize(shift, **self.clamps())
+        clamps, made = self.clamps(), self.quantization()
+        rq = Requantize(shift, zero_point=made["zero_point"], **clamps)
         return self.emit(
             kind, (name,), shape, cost, weights=weights, bias=bias, requantize=rq,
-            **self.quantization(), **attributes,
+            **made, **attributes,
         )  # fmt: skip
 
     def convolution(self, kind: str, name: str | None = None, keep: bool = False) -> str | None:
@@ -294,7 +306,8 @@ class Builder:
         return self.pool("MaxPool", dilation, whole=False)
 
     def average_pool(self) -> str | None:
-        left = self.upto(3, -2) if self.chance(0.4) else 0
+        # On raw codes, so another scale would need zero points of 0.
+        left = self.upto(3, -2) if not self.unsigned and self.chance(0.4) else 0
         name = self.pool(
             "AveragePool", (1, 1), self.chance(0.3),
             count_include_pad=self.chance(0.5), left=left,
@@ -320,6 +333,11 @@ class Builder:
             if key(other) == key(name) and abs(self.exponent(other) - exponent) <= WIDEST_LEFT
         ]
 
+    def same(self, one: str, two: str) -> bool:
+        """Whether codes of both mean the same."""
+        first, second = (self.network.tensors[name] for name in (one, two))
+        return (first.scale, first.zero_point) == (second.scale, second.zero_point)
+
     def add(self) -> str | None:
         name = self.source()
         others = [other for other in self.peers(name, None) if other != name]
@@ -342,10 +360,13 @@ class Builder:
         left = (exponents[0] - base, exponents[1] - base)
         shift = self.upto(max(left) + 2)
         signs = (1, 1) if name == other or self.chance(0.6) else (1, -1)
+        zero_point = self.shift_zero_point()
         return self.emit(
             "Add", pair, self.shape(name), 2 * self.network.tensors[name].size,
-            left=left, signs=signs, scale=2.0 ** (base + shift),
-            requantize=Requantize(np.array([shift], np.int32), **self.clamps()),
+            left=left, signs=signs, scale=2.0 ** (base + shift), zero_point=zero_point,
+            requantize=Requantize(
+                np.array([shift], np.int32), zero_point=zero_point, **self.clamps()
+            ),
         )  # fmt: skip
 
     def table(self) -> str | None:
@@ -377,11 +398,15 @@ class Builder:
                 shape[axis] = self.upto(5, 1) if axis < 2 else self.pick(CHANNELS)
                 names.append(self.add_input((shape[0], shape[1], shape[2])))
             else:
-                others = self.peers(name, axis)
+                others = [
+                    n for n in self.peers(name, axis) if not self.unsigned or self.same(n, name)
+                ]
                 names.append(others[self.upto(len(others) - 1)])
         order = self.rng.permutation(len(names))
         names = [names[i] for i in order]
-        exponent = max(self.exponent(n) for n in names) + (self.upto(2) if self.chance(0.3) else 0)
+        exponent = max(self.exponent(n) for n in names)
+        if not self.unsigned and self.chance(0.3):
+            exponent += self.upto(2)
         shape = list(self.shape(name))
         shape[axis] = sum(self.shape(n)[axis] for n in names)
         return self.emit(

@@ -92,6 +92,8 @@ class MultiplierBuilder(Builder):
     def weighted(
         self, kind: str, name: str, shape: Sequence[int], weights: np.ndarray, **attributes: Any
     ) -> str | None:
+        if self.mixed and self.chance(self.mixed):  # a layer between powers of two
+            return super().weighted(kind, name, shape, weights, **attributes)
         cost, outputs = int(np.prod(shape[:2])) * weights.size, len(weights)
         source = self.network.tensors[name].zero_point
         farthest = max(127 - source, 128 + source)

@@ -43,6 +43,9 @@ def random_network(
     accumulator_bits: int = 32,
     tables: int = 1,
     scales: Scales = "shift",
+    inputs: int = 2,
+    unsigned: float = 0.0,
+    mixed: float = 0.0,
 ) -> Network:
     """Draw a network of 1 to `max_nodes` nodes (and sometimes a Softmax behind them).
 
@@ -63,6 +66,12 @@ def random_network(
         Largest number of different tables.
     scales : str
         "shift" or "multiplier".
+    inputs : int
+        Seldom so many, mostly one.
+    unsigned : float
+        How often a tensor of a "shift" network has the zero point -128.
+    mixed : float
+        How often a layer of a "multiplier" network only shifts.
     """
     known = _OPERATORS[scales]
     operators = known if operators is None else operators
@@ -75,8 +84,10 @@ def random_network(
         operators=set(operators),
         accumulator_bits=accumulator_bits,
         tables=tables,
+        unsigned=unsigned,
+        mixed=mixed,
     )
-    for _ in range(1 + (rng.random() < 0.15)):
+    for _ in range(1 + (inputs - 1) * (rng.random() < 0.15)):
         builder.add_input(_input_shape(rng, max_side))
     names = [name for name in operators if name != "Softmax"]
     nodes = int(rng.integers(1, max_nodes + 1))

@@ -28,6 +28,13 @@ class RefusedError(WeftError):
     status = 1
 
 
+def printable(text: str) -> str:
+    """The text with escapes in the place of what is no printable character."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that stands in the way of a model.
@@ -49,6 +56,11 @@ class Problem:
     reason: str
     remedy: str
 
+    def __post_init__(self) -> None:
+        # Names of a file are in them, which may hold line ends or a terminal's commands.
+        for name in ("op", "reason", "remedy"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
     def __str__(self) -> str:
         return f"{self.op} {self.node!r}: {self.reason}; {self.remedy}"
 
@@ -61,4 +73,4 @@ class UnsupportedError(RefusedError):
         self.problems = tuple(problems)
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         count = f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}"
-        super().__init__(f"{model} cannot run as it is ({count}):\n{lines}")
+        super().__init__(f"{printable(model)} cannot run as it is ({count}):\n{lines}")

@@ -1,0 +1,1 @@
+"""Searches for inputs that break weft, of any length: `python -m tests.fuzz --help`."""
