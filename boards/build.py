@@ -58,7 +58,7 @@ RESOURCES = {
 #: A program for flash memory, beside its bitstream.
 PROGRAM_IMAGE = "program.img"
 
-#: Seconds that a placement may take to be routed. The largest takes nextpnr four minutes; now and
+#: Seconds of processor time that a placement may take. The largest takes four minutes; now and
 #: then one never ends, since its router finds no way for its last few wires.
 PATIENCE = 30 * 60
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -14,6 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from weft.errors import RefusedError
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 #: Packages of the commands whose names they do not bear.
 PACKAGES = {
@@ -106,7 +112,7 @@ def packer_version(name: str) -> str:
 
 
 def run_tool(
-    command: list[str], *, directory: Path, log: Path, patience: float | None = None
+    command: list[str], *, directory: Path, log: Path, patience: int | None = None
 ) -> None:
     """Run a command in `directory`; all it prints goes to `log`.
 
@@ -116,8 +122,9 @@ def run_tool(
     ----------
     command : list of str
     directory, log : Path
-    patience : float or None
-        Seconds after which it is stopped.
+    patience : int or None
+        Seconds of processor time after which it is stopped, or of the clock on systems that cannot
+        limit the former: a busy machine is no reason to stop.
 
     Raises
     ------
@@ -143,19 +150,36 @@ def run_tool(
     raise ToolError(f"{name} stopped with status {status}{said}\nIts log: {log}", text)
 
 
-def _run(command: list[str], directory: Path, log: Path, patience: float | None) -> int:
+def _run(command: list[str], directory: Path, log: Path, patience: int | None) -> int:
     """Exit status; negative is the signal that killed it."""
     with log.open("w", encoding="utf-8") as stream:
         try:
-            done = subprocess.run(
-                command, cwd=directory, stdout=stream, stderr=subprocess.STDOUT, check=False,
-                timeout=patience,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise ToolStalledError(
-                f"{Path(command[0]).name} did not come to its end within {patience:g} s and was "
-                f"stopped\nIts log: {log}"
-            ) from None
+            running = subprocess.Popen(
+                command, cwd=directory, stdout=stream, stderr=subprocess.STDOUT
+            )
         except OSError as error:
             raise ToolError(f"cannot run {command[0]}: {error.strerror}") from error
-    return done.returncode
+        with running:
+            limited = patience is not None and _limit(running.pid, patience)
+            try:
+                status = running.wait(None if limited else patience)
+                stalled = limited and status == -signal.SIGXCPU
+            except subprocess.TimeoutExpired:
+                stalled = True
+            finally:
+                running.kill()
+    if stalled:
+        raise ToolStalledError(
+            f"{Path(command[0]).name} did not come to its end within {patience} s and was "
+            f"stopped\nIts log: {log}"
+        )
+    return status
+
+
+def _limit(process: int, seconds: int) -> bool:
+    """Limit a process's processor time; False where the system cannot."""
+    if not hasattr(resource, "prlimit"):
+        return False
+    with contextlib.suppress(ProcessLookupError):  # done already
+        resource.prlimit(process, resource.RLIMIT_CPU, (seconds, seconds + 5))
+    return True
