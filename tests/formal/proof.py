@@ -31,16 +31,6 @@ class Induction:
 
 
 @dataclass(frozen=True)
-class Bounded:
-    """From reset on, for so many cycles and no more."""
-
-    cycles: int
-
-    def __str__(self) -> str:
-        return f"bounded: {self.cycles} cycles from reset"
-
-
-@dataclass(frozen=True)
 class Computed:
     """By a computation of its own."""
 
@@ -83,7 +73,7 @@ class Proof:
         The property, in a sentence.
     files : str
         The gateware, from the repository's top, with commas.
-    method : Window, Induction, Bounded or Computed
+    method : Window, Induction or Computed
     domain : str
         Over what it is proved.
     assumes : str
@@ -99,7 +89,7 @@ class Proof:
     name: str
     says: str
     files: str
-    method: Window | Induction | Bounded | Computed
+    method: Window | Induction | Computed
     domain: str
     make: Callable[[], Claim | str | None]
     faults: tuple[Fault, ...]

@@ -18,7 +18,7 @@ from weft.sim.cache import cached, digest
 
 from .broken import broken
 from .claim import Claim
-from .proof import Bounded, Computed, Fault, Induction, Proof, Window
+from .proof import Computed, Fault, Induction, Proof, Window
 from .trace import counterexample
 
 #: Packages whose versions a result depends on.
@@ -106,18 +106,13 @@ def _job(proof: Proof, claim: Claim, fault: Fault | None) -> str:
     elif isinstance(method, Induction) and (fault is None or not fault.within):
         options = ["mode prove", f"depth {method.k}"]
     else:
-        depth = method.cycles if isinstance(method, Bounded) else _within(fault)
-        options = ["mode bmc", f"depth {depth}"]
+        assert fault is not None
+        options = ["mode bmc", f"depth {fault.within}"]
     if claim.anywhere:
         script.append("setattr -unset init top.*/w:*")
     script += ["hierarchy -top top", "chformal -lower", "prep -top top -flatten"]
     lines = ["[options]", *options, f"timeout {TIMEOUT}", "[engines]", proof.engine]
     return "\n".join([*lines, "[script]", *script, "[files]", "design.il", ""])
-
-
-def _within(fault: Fault | None) -> int:
-    assert fault is not None
-    return fault.within
 
 
 def _solve(folder: Path, claim: Claim, name: str, fault: Fault | None) -> dict[str, object]:
