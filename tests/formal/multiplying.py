@@ -402,7 +402,7 @@ PROOFS = (
         Fault(
             file=REQUANTIZE,
             old="Mux(given > most, 0, most - given)",
-            new="Mux(given > most, 1, most - given)",
+            new="Mux(given > most, 3, most - given)",
         ),
     ),
     _elementwise(
