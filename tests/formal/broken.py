@@ -32,14 +32,23 @@ def broken(fault: Fault | None) -> Iterator[None]:
             for key, value in sound.items()
             if getattr(value, "__module__", None) == module.__name__ and space[key] is not value
         }
+        # Numbers know no module: they are the same where they have the same name.
+        constants = {
+            key: space[key]
+            for key, value in sound.items()
+            if isinstance(value, int | str) and not key.startswith("__") and space[key] != value
+        }
         for other in list(sys.modules.values()):
             names = getattr(other, "__dict__", {})
             if other is module or not _ours(str(names.get("__name__", ""))):
                 continue
             for key, value in list(names.items()):
-                if id(value) in news:
+                new = news.get(id(value), value)
+                if key in constants and value is sound[key]:
+                    new = constants[key]
+                if new is not value:
                     stack.callback(names.__setitem__, key, value)
-                    names[key] = news[id(value)]
+                    names[key] = new
         yield
 
 

@@ -38,6 +38,8 @@ class AddsAProduct(Claim):
         row, columns = self.row, 2
         width, above = array.sum_bits(row + 1), array.sum_bits(max(row, 1))
         dut = self.drive(array.Row(columns=columns, width=width, above=above))
+        # What the rows above can make can enter.
+        self.check(row << 14 < 1 << above - 1)
         for column in range(columns):
             a, w = (
                 self.late(side.word_select(column, 8).as_signed(), dut.latency, name=name)
@@ -273,6 +275,6 @@ PROOFS = (
         domain="all values",
         assumes="Yosys's model of TRELLIS_FF",
         make=Copies,
-        faults=(Fault(file="hw/primitives/copies.py", old="i_CE=Const(1)", new="i_CE=Const(0)"),),
+        faults=(Fault(file="hw/primitives/copies.py", old="i_DI=value[bit]", new="i_DI=value[0]"),),
     ),
 )
