@@ -14,7 +14,7 @@ _LOWER_OR_UPPER = 0xCACA
 
 
 def choose(m: Module, platform: Any, index: Value, choices: Sequence[Value], *, name: str) -> Value:
-    """The bit of `choices` at `index`; the last one beyond them.
+    """The bit of `choices` at `index`; any of them beyond.
 
     Parameters
     ----------

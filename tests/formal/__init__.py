@@ -1,0 +1,1 @@
+"""Formal proofs of the gateware: `python -m tests.formal` runs them all."""
