@@ -21,7 +21,7 @@ BOARD = Board(
     platform=_Platform,
     device="LFE5U-25F-8MG285",
     **ECP5_25F,
-    target_mhz=144,
+    target_mhz=192,
     leds=("g", "b"),
     bitstream=".bit",
     flash_tool="dfu-util",

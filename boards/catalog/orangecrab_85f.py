@@ -20,5 +20,6 @@ BOARD = replace(
     platform=_Platform,
     device="LFE5U-85F-8MG285",
     **ECP5_85F,
-    target_mhz=120,
+    target_mhz=160,
+    seeds=(2, 3, 1),
 )

@@ -11,7 +11,7 @@ BOARD = Board(
     platform=TangPrimer20kDockPlatform,
     device="GW2A-LV18PG256C8/I7",
     **GW2A_18,
-    target_mhz=36,
+    target_mhz=81,
     leds=(0, 1),
     bitstream=".fs",
     flash_tool="openFPGALoader",

@@ -83,7 +83,7 @@ def test_one_recorded_build_is_told(monkeypatch):
     monkeypatch.setattr(fmax, "recorded_build", lambda _: MADE)
     assert unknown_because(OTHER, board) == (
         "too few builds are recorded for LFE5U-8 to fit a model; the board's own configuration "
-        "came out at 179.1 MHz; builds for the board run at 144 MHz, or are refused"
+        "came out at 179.1 MHz; builds for the board run at 192 MHz, or are refused"
     )
 
 
