@@ -22,10 +22,13 @@ READERS = ("tflite", "onnx")
 readers = pytest.mark.parametrize("reader", READERS)
 
 
-@pytest.mark.skipif(
+searching = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,
     reason="atheris is not installed: pip install -e '.[fuzz]', where it has wheels",
 )
+
+
+@searching
 @pytest.mark.timeout(300)
 def test_a_short_search(tmp_path, capsys):
     holds = search(tmp_path, READERS, executions=3000, minutes=2, seed=7)
@@ -35,6 +38,11 @@ def test_a_short_search(tmp_path, capsys):
         assert counts["executions"] > 100
         assert counts["refused"] > 0 < counts["read"]
         assert counts["findings"] == 0
+
+
+@searching
+def test_a_search_of_some_seconds(tmp_path):
+    assert search(tmp_path, READERS, executions=None, minutes=0.1, seed=3)
 
 
 @readers

@@ -161,7 +161,7 @@ def search(
         share = 1 if turn % len(searches) == len(searches) - 1 else len(searches)
         one.turn(
             seed + turn,
-            int(min(runs // share + 1, 2**31 - 1)),
+            int(min(runs / share + 1, 2**31 - 1)),
             int(max(1, min(TURN, seconds / share))),
         )
         turn += 1
