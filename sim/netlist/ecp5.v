@@ -326,11 +326,12 @@ module DP16KD (
       for (i = 0; i < 1024; i = i + 1) memory[i] = initial_values[20 * i +: 18];
 
   // An address counts bits of 16 in a row. Rows of 9 bits have one more each; narrower ones leave
-  // the ninth bit of a byte out. The lowest bits of the wide rows' addresses are byte enables.
+  // the ninth bit of a byte out, and what is below their width out of the address. The lowest bits
+  // of the wide rows' addresses are byte enables.
   function automatic [4:0] first_bit(input [3:0] low, input integer width);
     if (width >= 18) first_bit = 0;
     else if (width == 9) first_bit = low[3] ? 9 : 0;
-    else first_bit = {1'b0, low} + {4'd0, low[3]};
+    else first_bit = {1'b0, low[3], low[2:0] & ~(width[2:0] - 3'd1)} + {4'd0, low[3]};
   endfunction
   function automatic [17:0] mask(input [3:0] low, input integer width);
     if (width >= 18) mask = {{9{low[1]}}, {9{low[0]}}};

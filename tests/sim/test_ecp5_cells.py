@@ -123,7 +123,7 @@ class BlockRam:
     def place(self, address):
         if self.width >= 18:
             return 0
-        byte, bit = address >> 3 & 1, address & 7
+        byte, bit = address >> 3 & 1, address & 7 & -self.width
         return 9 * byte + (bit if self.width < 9 else 0)
 
     def write(self, address, data):

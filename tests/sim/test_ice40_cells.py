@@ -1,6 +1,7 @@
 """The models of iCE40 cells, each against what its documentation says, and against Yosys's own."""
 
 import random
+import re
 
 import cell_bench
 import pytest
@@ -60,6 +61,8 @@ def test_logic_cell():
         name: clocked([step[place] for step in steps]) for place, name in enumerate(LC_INPUTS)
     } | {"CLK": clock(COUNT)}
     yosys = yosys_models("ice40")["ICESTORM_LC"].replace("module ICESTORM_LC", "module Yosys_LC")
+    # Verilator knows no floating inputs, and here none is.
+    yosys = re.sub(r"\((\w+) === 1'bz\) \? 1'b[01] : \1", r"\1", yosys)
     cells, expected = [], []
     tables = [
         0x0000,
