@@ -273,4 +273,4 @@ def test_a_parameter_that_is_not_modelled(kind, parameters, message):
 def test_own_models_stand_in_for_none_of_yosys_without_need():
     """Where Yosys has a model as well, it is one of these, each with its reason in the file."""
     both = own_models("ice40").keys() & yosys_models("ice40").keys()
-    assert both == {"SB_IO", "SB_PLL40_CORE", "SB_PLL40_PAD", "ICESTORM_LC", "ICESTORM_RAM"}
+    assert both == {"SB_IO", "ICESTORM_LC", "ICESTORM_RAM"}
