@@ -11,11 +11,10 @@ from weft.boards.flash import read_build
 from weft.boards.layer_runs import run_layers as run_layers_on
 from weft.boards.netlist import LEVELS, Level
 from weft.boards.unpack import UNPACKERS, first_difference, read_configuration, unpack
-from weft.compiler.network import Softmax
 from weft.compiler.program import Program
-from weft.compiler.softmax import softmax
 from weft.errors import RefusedError
 from weft.netlist_board import NetlistBoard, check_built, read_built
+from weft.sim import layers
 from weft.sim.engine import RunResult
 
 __all__ = ["LEVELS", "check_build", "compare_bitstream", "run", "run_layers"]
@@ -92,22 +91,15 @@ def run_layers(
         for sample in range(samples):
             driver.load(program)
             codes = {name: inputs[name][sample] for name in program.core_inputs}
-            done = sample
 
-            def tell(layers: int, total: int, done: int = done) -> None:
-                _tell(progress, done * total + layers, samples * total, True)
+            def tell(ended: int, total: int, done: int = sample) -> None:
+                _tell(progress, done * total + ended, samples * total, True)
 
             for layer in run_layers_on(driver, program, codes, progress=tell):
                 assert layer.codes is not None
                 found.setdefault(layer.tensor, []).append(layer.codes)
     tensors = {name: np.stack(codes) for name, codes in found.items()}
-    known = {**inputs, **tensors}
-    for node in program.network.nodes:
-        if isinstance(node, Softmax):
-            scale = program.network.tensors[node.inputs[0]].scale
-            tensors[node.output] = softmax(known[node.inputs[0]], scale, node.beta)
-            known[node.output] = tensors[node.output]
-    return RunResult({name: known[name] for name in program.core_outputs}, None, tensors)
+    return layers.finished(program, inputs, tensors)
 
 
 def compare_bitstream(folder: Path) -> str | None:
