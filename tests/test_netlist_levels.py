@@ -13,6 +13,7 @@ from weft.boards.registry import BOARDS
 from weft.boards.unpack import Configuration, first_difference, read_configuration
 from weft.cli import main
 from weft.commands.netlists import compare_bitstream
+from weft.commands.verify import Verified
 from weft.errors import InputError, RefusedError
 from weft.examples.digits.data import load_digits
 from weft.models import read_program
@@ -135,6 +136,18 @@ def test_a_wrong_netlist_is_found(builds, tmp_path, capsys, case):
     assert divergence["level"] == level
     # Every layer is wrong; the first is named.
     assert divergence["tensor"] == read_program(folder).network.nodes[0].output
+
+
+def test_levels_that_take_other_cycles(capsys):
+    found = Verified(2, ("golden", "verilog", "netlist"),
+                     cycles={"verilog": (7, 8), "netlist": (7, 9)})  # fmt: skip
+    assert not found.holds
+    assert found.to_json()["equal"] is False
+    found.show()
+    assert capsys.readouterr().out == (
+        "not equal: netlist takes 9 cycles for sample 1 and verilog 8\n"
+    )
+    assert Verified(1, ("golden", "rtl"), cycles={"rtl": (7,)}).holds
 
 
 def test_a_folder_without_a_build(quantized, tmp_path, capsys):
