@@ -28,6 +28,9 @@ _CONTENTS = {"SB_RAM40_4K": "INIT_FILE", "ICESTORM_RAM": "INIT_FILE", "DP16KD": 
 #: Kinds of the block RAMs above that have another name where their clocks fall.
 _FALLING = ("SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW")
 
+#: Blocks of an ECP5 whose pins may be constant by configuration.
+_HARD = ("DP16KD", "MULT18X18D")
+
 Design = dict[str, Any]
 
 
@@ -115,8 +118,35 @@ def read_netlist(folder: Path, board: Board, level: Level) -> Netlist:
         }
     if level == "routed" and board.family == "ice40":
         _add_clock_wires(slim, cells, path)
+    if level == "routed" and board.family == "ecp5":
+        for name, cell in slim.items():
+            _settle_pins(name, cell)
+            if cell["type"] == "TRELLIS_COMB":
+                # The upper half of a slice has a multiplexer of the other kind.
+                upper = cells[name]["attributes"]["NEXTPNR_BEL"].endswith(".K1")
+                cell["parameters"]["IS_Z1"] = str(int(upper))
     top = {"ports": ports, "cells": slim, "netnames": {}}
     return Netlist({"modules": {"top": top}}, files)
+
+
+def _settle_pins(name: str, cell: dict[str, Any]) -> None:
+    """Connect those pins of an ECP5's hard block that are constant to what they are.
+
+    Of each pin of a block there is a parameter: ``"0"``, ``"1"``, ``"INV"``, or the pin's own name.
+    A pin that nothing is connected to is 1 before that (Project Trellis).
+    """
+    if cell["type"] not in _HARD:
+        return
+    parameters, connections = cell["parameters"], cell["connections"]
+    for parameter in [key for key in parameters if key.endswith("MUX")]:
+        pin, value = parameter.removesuffix("MUX"), parameters.pop(parameter).strip()
+        if pin not in connections:
+            connections[pin] = ["0" if value in ("0", "INV") else "1"]
+        elif value != pin:
+            raise RefusedError(
+                f"the pin {pin} of {cell['type']} {name} is connected and has {parameter} {value}, "
+                "which is not modelled"
+            )
 
 
 def _add_clock_wires(cells: dict[str, Any], found: Mapping[str, Any], path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import published
 import pytest
 
-from weft.boards.netlist import read_netlist
+from weft.boards.netlist import _settle_pins, read_netlist
 from weft.boards.pll import check_clock
 from weft.boards.registry import BOARDS
 from weft.boards.unpack import Configuration, first_difference, read_configuration
@@ -224,17 +224,17 @@ CONFIGURATION = """.device 5k
 def test_a_bitstream_that_is_not_what_was_packed():
     packed = read_configuration(CONFIGURATION, "ice40")
     assert packed.blocks == {"6 1": "00ff"}
-    assert first_difference(packed, read_configuration(CONFIGURATION, "ice40")) is None
+    assert first_difference(packed, read_configuration(CONFIGURATION, "ice40"), "ice40") is None
     changed = read_configuration(CONFIGURATION.replace("1100", "1101"), "ice40")
-    assert first_difference(packed, changed) == (
+    assert first_difference(packed, changed, "ice40") == (
         ".logic_tile 1 2: '1100' is only there in the configuration"
     )
     changed = read_configuration(CONFIGURATION.replace("00ff", "00fe"), "ice40")
-    assert first_difference(packed, changed) == "the block RAM 6 1 has other contents"
+    assert first_difference(packed, changed, "ice40") == "the block RAM 6 1 has other contents"
     unused = Configuration(packed.settings, packed.blocks | {"6 3": "0000"})
-    assert first_difference(packed, unused) is None
+    assert first_difference(packed, unused, "ice40") is None
     lost = Configuration(packed.settings, {})
-    assert first_difference(packed, lost) == "the block RAM 6 1 has other contents"
+    assert first_difference(packed, lost, "ice40") == "the block RAM 6 1 has other contents"
 
 
 @pytest.mark.slow
@@ -249,3 +249,52 @@ def test_a_configuration_changed_since(builds, tmp_path):
     (folder / "top.asc").write_text(other)
     with pytest.raises(RefusedError, match=r"top\.bin unpacks to something else than .*top\.asc"):
         compare_bitstream(folder)
+
+
+TRELLIS = """.device LFE5U-25F
+
+.tile R4C5:PLC2
+arc: A1 H02W0701
+arc: F0 F0_SLICE
+enum: SLICEA.MODE LOGIC
+word: SLICEA.K0.INIT 0000000011111111
+
+.tile MIB_R37C15:MIB_EBR2
+word: EBR1.WID 001100000
+
+.bram_init 3
+000 1ff
+"""
+
+
+def test_of_an_ecp5_tables_and_wires_are_compared():
+    packed = read_configuration(TRELLIS, "ecp5")
+
+    def difference(old, new):
+        return first_difference(
+            packed, read_configuration(TRELLIS.replace(old, new), "ecp5"), "ecp5"
+        )
+
+    assert difference("enum: SLICEA.MODE LOGIC\n", "") is None
+    assert difference("F0 F0_SLICE", "F0 F5A_SLICE") is None
+    assert "R4C5:PLC2: 'arc: A1 H02W0701' is only there" in difference("arc: A1 H02W0701\n", "")
+    assert "SLICEA.K0.INIT" in difference("0000000011111111", "0000000011111110")
+    assert difference("1ff", "1fe") == "the block RAM 3 has other contents"
+
+
+def hard_block(**parameters):
+    cell = {"type": "DP16KD", "parameters": dict(parameters), "connections": {"CEA": [5]}}
+    _settle_pins("block", cell)
+    return cell
+
+
+def test_constant_pins_of_a_hard_block():
+    cell = hard_block(ADA0MUX="1 ", ADA1MUX="0 ", RSTAMUX="INV", OCEAMUX="OCEA", CEAMUX="CEA")
+    assert cell["parameters"] == {}
+    assert cell["connections"] == {
+        "CEA": [5], "ADA0": ["1"], "ADA1": ["0"], "RSTA": ["0"], "OCEA": ["1"]
+    }  # fmt: skip
+    with pytest.raises(
+        RefusedError, match="the pin CEA of DP16KD block is connected and has CEAMUX"
+    ):
+        hard_block(CEAMUX="INV")

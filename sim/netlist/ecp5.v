@@ -541,3 +541,51 @@ module TRELLIS_RAMW (
   assign {WADO3, WADO2, WADO1, WADO0} = {A0, C0, B0, D0};
   assign {WDO3, WDO2, WDO1, WDO0} = {B1, D1, A1, C1};
 endmodule
+
+// A flip-flop. nextpnr's has a choice of its data's pin, SD.
+module TRELLIS_FF (
+  input CLK, input LSR = 1'b0, input CE = 1'b1, input DI = 1'b0, input M = 1'b0, output reg Q
+);
+  parameter GSR = "ENABLED";
+  parameter CEMUX = "1";
+  parameter CLKMUX = "CLK";
+  parameter LSRMUX = "LSR";
+  parameter SRMODE = "LSR_OVER_CE";
+  parameter REGSET = "RESET";
+  parameter LSRMODE = "LSR";
+  parameter SD = "1";
+  generate
+    if (CEMUX != "1" && CEMUX != "0" && CEMUX != "CE" && CEMUX != "INV")
+      $fatal(1, "TRELLIS_FF: CEMUX %0s is not modelled", CEMUX);
+    if (CLKMUX != "CLK" && CLKMUX != "INV")
+      $fatal(1, "TRELLIS_FF: CLKMUX %0s is not modelled", CLKMUX);
+    if (LSRMUX != "LSR" && LSRMUX != "INV")
+      $fatal(1, "TRELLIS_FF: LSRMUX %0s is not modelled", LSRMUX);
+    if (SRMODE != "LSR_OVER_CE" && SRMODE != "ASYNC")
+      $fatal(1, "TRELLIS_FF: SRMODE %0s is not modelled", SRMODE);
+    if (REGSET != "SET" && REGSET != "RESET")
+      $fatal(1, "TRELLIS_FF: REGSET %0s is not modelled", REGSET);
+    if (LSRMODE != "LSR")
+      $fatal(1, "TRELLIS_FF: LSRMODE %0s is not modelled", LSRMODE);
+    if (SD != "0" && SD != "1")
+      $fatal(1, "TRELLIS_FF: SD %0s is not modelled", SD);
+  endgenerate
+
+  localparam [0:0] START = REGSET == "SET";
+  wire clock = CLKMUX == "INV" ? ~CLK : CLK;
+  wire reset = LSRMUX == "INV" ? ~LSR : LSR;
+  wire enable = CEMUX == "1" ? 1'b1 : CEMUX == "0" ? 1'b0 : CEMUX == "INV" ? ~CE : CE;
+  wire data = SD == "0" ? M : DI;
+  initial Q = START;
+  generate
+    if (SRMODE == "ASYNC") begin : asynchronous
+      always @(posedge clock or posedge reset)
+        if (reset) Q <= START;
+        else if (enable) Q <= data;
+    end else begin : synchronous
+      always @(posedge clock)
+        if (reset) Q <= START;
+        else if (enable) Q <= data;
+    end
+  endgenerate
+endmodule

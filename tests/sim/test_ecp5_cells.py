@@ -94,6 +94,8 @@ def test_multiplier():
         ("EHXPLLL", {"CLKOP_ENABLE": '"DISABLED"'}, "CLKOP_ENABLE DISABLED"),
         ("EHXPLLL", {"FEEDBK_PATH": '"INT_OP"'}, "FEEDBK_PATH INT_OP"),
         ("TRELLIS_IO", {"DIR": '"BIDIR"'}, "DIR BIDIR"),
+        ("TRELLIS_FF", {"CEMUX": '"CE"'}, ""),
+        ("TRELLIS_FF", {"LSRMODE": '"PRLD"'}, "LSRMODE PRLD"),
         ("TRELLIS_COMB", {"MODE": '"ODD"'}, "MODE ODD"),
     ],
 )
@@ -316,26 +318,49 @@ endmodule
         assert one.seen == two.seen
 
 
-def test_registers_begin_as_configured():
-    """Yosys's own model: REGSET is the value after configuration and at a reset."""
+def register(parameters, steps):
+    """FPGA-DS-02012: begins as REGSET says, which is its value at a reset, too; after each edge."""
+    start = int(parameters["REGSET"] == "SET")
+    state, seen = start, []
+    for data, other, enable, reset in steps:
+        resets = reset ^ (parameters["LSRMUX"] == "INV")
+        enabled = {"1": 1, "0": 0, "CE": enable, "INV": 1 - enable}[parameters["CEMUX"]]
+        before = start if resets and parameters["SRMODE"] == "ASYNC" else state
+        value = data if parameters["SD"] == "1" else other
+        state = start if resets else value if enabled else before
+        seen += [before, state]
+    return seen
+
+
+def test_registers():
+    """weft's own, which has nextpnr's choice of the data's pin, and Yosys's, which has not."""
+    number = random.Random(5)
+    print("seed 5")
+    # No reset at first, so that the value after configuration is seen.
+    steps = [tuple(number.getrandbits(1) for _ in range(4)) for _ in range(COUNT)]
+    yosys = yosys_models("ecp5")["TRELLIS_FF"].replace("module TRELLIS_FF", "module Yosys_FF")
     cells, expected = [], []
-    for start in ("SET", "RESET"):
-        for mode in ("ASYNC", "LSR_OVER_CE"):
-            parameters = {
-                "REGSET": f'"{start}"', "SRMODE": f'"{mode}"', "CEMUX": '"CE"', "LSRMUX": '"LSR"',
-            }  # fmt: skip
-            inputs = {
-                "CLK": [0, 0, 1, 0, 1, 0, 0, 1],
-                "DI": [int(start == "RESET")] * 8,
-                "CE": [0, 0, 0, 1, 1, 1, 1, 0],
-                "LSR": [0, 0, 0, 0, 0, 0, 1, 1],
-            }
-            first = int(start == "SET")
-            cells.append(Cell("TRELLIS_FF", parameters, inputs, ["Q"]))
-            last = [1 - first, first if mode == "ASYNC" else 1 - first, first]
-            expected.append([first] * 4 + [1 - first, *last])
-    for cell, wanted in zip(cell_bench.run("ecp5", cells), expected, strict=True):
-        assert cell.seen["Q"] == wanted, cell.parameters
+    for regset in ("SET", "RESET"):
+        for srmode in ("ASYNC", "LSR_OVER_CE"):
+            for cemux, lsrmux, sd in (("CE", "LSR", "1"), ("INV", "INV", "0"), ("1", "LSR", "0"),
+                                      ("0", "LSR", "1")):  # fmt: skip
+                given = {"REGSET": regset, "SRMODE": srmode, "CEMUX": cemux, "LSRMUX": lsrmux}
+                quiet = int(lsrmux == "INV")
+                drawn = [(*step[:3], quiet) for step in steps[:5]] + steps[5:]
+                expected.append(register(given | {"SD": sd}, drawn))
+                parameters = {name: f'"{value}"' for name, value in given.items()}
+                columns = [clocked(values) for values in zip(*drawn, strict=True)]
+                data, other, enable, reset = columns
+                both = {"CE": enable, "LSR": reset, "CLK": clock(COUNT)}
+                inputs = {"DI": data, "M": other, **both}
+                cells.append(Cell("TRELLIS_FF", parameters | {"SD": f'"{sd}"'}, inputs, ["Q"]))
+                inputs = {"DI": data if sd == "1" else other, **both}
+                cells.append(Cell("Yosys_FF", parameters, inputs, ["Q"], model=" "))
+    cells[1].model = yosys
+    found = cell_bench.run("ecp5", cells)
+    for own, other, wanted in zip(found[::2], found[1::2], expected, strict=True):
+        assert own.seen["Q"] == wanted, own.parameters
+        assert other.seen["Q"] == wanted, other.parameters
 
 
 def test_clock_and_pins():

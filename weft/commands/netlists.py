@@ -121,7 +121,7 @@ def compare_bitstream(folder: Path) -> str | None:
         return None
     path = folder / _PACKED[family]
     packed = read_configuration(path.read_text(encoding="utf-8"), family)
-    difference = first_difference(packed, unpack(finished.bitstream, family))
+    difference = first_difference(packed, unpack(finished.bitstream, family), family)
     if difference is not None:
         raise RefusedError(
             f"{finished.bitstream} unpacks to something else than {path}: {difference}; build it "
