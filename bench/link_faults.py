@@ -38,8 +38,9 @@ from weft.compiler.network import Conv2D, Network, Port, Requantize, Tensor
 from weft.compiler.program import Program
 from weft.errors import RefusedError
 from weft.hw.config import Config
+from weft.line_board import Noise
 from weft.sim import golden
-from weft.simulated_board import BAUD, Noise, SimulatedBoard
+from weft.simulated_board import BAUD, SimulatedBoard
 
 RESULT = Path(__file__).parent / "results" / "link_faults.json"
 

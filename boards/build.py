@@ -55,6 +55,9 @@ RESOURCES = {
     "MULT18X18": "18 x 18 multipliers",
 }
 
+#: Yosys's netlist; and as it was packed, placed and routed, where the routed design is no netlist.
+NETLIST, ROUTED_NETLIST = "top.json", "top.routed.json"
+
 #: A program for flash memory, beside its bitstream.
 PROGRAM_IMAGE = "program.img"
 
@@ -97,8 +100,8 @@ class BuildReport:
     cached : dict of str to bool
         Per stage.
     files : dict of str to str
-        Relative to build.json: bitstream, report, logs; and `program` where the gateware loads one
-        from flash memory.
+        Relative to build.json: bitstream, report, logs, netlists; and `program` where the gateware
+        loads one from flash memory.
     sums : dict of str to str
         Digests of those files that are flashed.
     patched : dict or None
@@ -409,10 +412,12 @@ class Build:
             c for name, c in self.files.items() if name.endswith((".pcf", ".lpf", ".cst"))
         ]
         options = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
+        if self.board.family != "gowin":  # whose routed design is the netlist
+            options += ["--write", ROUTED_NETLIST]
         command = self._command(tool, *options)
         netlist = (self.out / "top.json").read_bytes()
         inputs: list[str | bytes] = [self._version(tool), netlist, *constraints, *command[1:]]
-        outputs = ["report.json", "top.tim", self.routed]
+        outputs = ["report.json", "top.tim", self.routed, self.routed_netlist]
 
         def make() -> None:
             try:
@@ -431,6 +436,11 @@ class Build:
         return {"ice40": "top.asc", "ecp5": "top.config", "gowin": "top.pnr.json"}[
             self.board.family
         ]
+
+    @property
+    def routed_netlist(self) -> str:
+        """Name of the file with the netlist as it was routed."""
+        return self.routed if self.board.family == "gowin" else ROUTED_NETLIST
 
     def _too_large(self, log: str) -> RefusedError | None:
         """Make the error for a design that does not fit, if that was the matter."""
@@ -485,8 +495,11 @@ class Build:
             tools={name: self._version(name) for name in self.board.toolchain[:2]},
             seconds=self.seconds,
             cached=self.cached,
-            files={"report": "report.json", "timing": "top.tim", "synthesis": "top.rpt"},
-        )
+            files={
+                "report": "report.json", "timing": "top.tim", "synthesis": "top.rpt",
+                "netlist": NETLIST, "routed": self.routed_netlist,
+            },
+        )  # fmt: skip
 
     def fill_memories(self) -> None:
         """Put the program into the routed design, and write where it went: memories.json.

@@ -47,6 +47,8 @@ class Finished:
     config_digest : str
     program_digest : str or None
         None where the program comes over the link.
+    clock, baud : float
+        Hz of the core, and bits per second of the link.
     """
 
     board: Board
@@ -54,6 +56,8 @@ class Finished:
     program: Path | None
     config_digest: str
     program_digest: str | None
+    clock: float
+    baud: float
 
 
 def read_build(directory: Path | str) -> Finished:
@@ -72,6 +76,7 @@ def read_build(directory: Path | str) -> Finished:
         bitstream = folder / found["files"]["bitstream"]
         program = folder / found["files"]["program"] if "program" in found["files"] else None
         digests = found["config_digest"], found["program_digest"]
+        speeds = float(found["target_mhz"]) * 1e6, float(found["baud"])
     except FileNotFoundError:
         raise InputError(f"{folder} holds no build.json; run `weft build` on it first") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -98,7 +103,7 @@ def read_build(directory: Path | str) -> Finished:
             f"{folder / 'build.json'} is for a board {found['board']!r}, which this weft does not "
             "know; run `weft build` again"
         )
-    return Finished(board, bitstream, program, *digests)
+    return Finished(board, bitstream, program, *digests, *speeds)
 
 
 def flash_command(board: Board, bitstream: Path, *, sram: bool = False) -> list[str]:

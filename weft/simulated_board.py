@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import selectors
-import shutil
-import subprocess
-import tempfile
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn
 
 from weft.compiler.program import Program
-from weft.errors import RefusedError
 from weft.hw.config import Config
+from weft.line_board import LineBoard, Noise, check_terminals
 
 #: Instead of a serial port: a simulated board of one's own.
 SIMULATED = "sim"
@@ -23,27 +15,6 @@ SIMULATED = "sim"
 #: Bits per second that the line is called; the line takes as many cycles for a bit as it must.
 BAUD = 1_000_000
 CYCLES_PER_BIT = 4
-
-#: Seconds that filling the memories may take.
-_FLASHING = 120.0
-
-
-@dataclass(frozen=True)
-class Noise:
-    """A bad line, in both directions.
-
-    Parameters
-    ----------
-    seed : int
-        The same seed and bytes give the same noise.
-    damaged, lost, doubled : int
-        Of a million bytes so many have a wrong bit, do not arrive, or arrive twice.
-    """
-
-    seed: int = 0
-    damaged: int = 0
-    lost: int = 0
-    doubled: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,8 +33,15 @@ class FlashMemory:
     image: bytes
     offset: int
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The file that the simulated flash memory reads: erased up to the image."""
+        from weft.sim.line.sources import FLASH_FILE  # noqa: PLC0415
 
-class SimulatedBoard:
+        return {FLASH_FILE: b"\xff" * self.offset + self.image}
+
+
+class SimulatedBoard(LineBoard):
     """The top level of a board, link included, in Verilator; a context manager.
 
     It has what its bitstream would give it: a configuration, and a program in its memories, or a
@@ -79,11 +57,6 @@ class SimulatedBoard:
         Instead of `program`: what a boot loader finds after every reset.
     noise : Noise
 
-    Attributes
-    ----------
-    port : str
-        Name of the pseudo-terminal.
-
     Raises
     ------
     RefusedError
@@ -98,114 +71,23 @@ class SimulatedBoard:
         boot: FlashMemory | None = None,
         noise: Noise | None = None,
     ):
+        from weft.sim.line.sources import IMAGES_FILE  # noqa: PLC0415
+
         if program is not None and program.config.digest != config.digest:
             raise ValueError("the program is for another configuration")
         if program is not None and boot is not None:
             raise ValueError("a board with a boot loader has no program but that in flash memory")
-        self._folder = Path(tempfile.mkdtemp(prefix="weft-board-"))
-        self._process: subprocess.Popen[bytes] | None = None
-        self._ends: list[int] = []
-        try:
-            self._start(config, program, boot, noise or Noise())
-        except BaseException:
-            self.close()
-            raise
-
-    def _start(
-        self, config: Config, program: Program | None, boot: FlashMemory | None, noise: Noise
-    ) -> None:
-        from weft.sim.line.sources import FLASH_FILE, IMAGES_FILE  # noqa: PLC0415
-
-        try:
-            import tty  # noqa: PLC0415
-        except ImportError:
-            raise RefusedError(
-                "this system has no pseudo-terminals, which a simulated board needs; run it on "
-                "Linux or macOS"
-            ) from None
+        check_terminals()
         if boot is None:
             binary = board_executable(config)
-            filled = b"" if program is None else flash_bytes(program)
-            (self._folder / IMAGES_FILE).write_bytes(filled)
+            files = {IMAGES_FILE: b"" if program is None else flash_bytes(program)}
         else:
             binary = booting_executable(config, boot.offset)
-            # Erased up to the image.
-            (self._folder / FLASH_FILE).write_bytes(b"\xff" * boot.offset + boot.image)
-        master, slave = os.openpty()
-        # The board keeps its own end of the line open: it outlives the programs that use it.
-        self._ends = [master, slave]
-        tty.setraw(slave)
-        self.port = os.ttyname(slave)
-        numbers = (master, CYCLES_PER_BIT, 4 * link_timeout_cycles(), *astuple(noise))
-        self._log = (self._folder / "board.log").open("wb")
-        self._process = subprocess.Popen(
-            [binary, *map(str, numbers)],
-            cwd=self._folder, pass_fds=[master], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._log,
+            files = boot.files
+        super().__init__(
+            binary, files, cycles_per_bit=CYCLES_PER_BIT,
+            timeout_cycles=link_timeout_cycles(), noise=noise or Noise(),
         )  # fmt: skip
-        self._await_ready()
-
-    def _await_ready(self) -> None:
-        process = self._process
-        assert process is not None
-        assert process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            heard = selector.select(_FLASHING)
-        if not heard or process.stdout.readline() != b"ready\n":
-            raise RefusedError(
-                f"the simulated board does not start (status {process.poll()}); build it again, "
-                "with WEFT_CACHE set to an empty folder"
-            )
-
-    def reset(self) -> None:
-        """Configure it again, as the reset button does: all that was loaded is lost."""
-        process = self._process
-        if process is None:
-            raise RuntimeError("the simulated board is switched off")
-        assert process.stdin is not None
-        process.stdin.write(b"r")
-        process.stdin.flush()
-        self._await_ready()
-
-    def wait(self) -> NoReturn:
-        """Wait as long as it runs.
-
-        Raises
-        ------
-        RefusedError
-            When it ends by itself, which it does only where something is wrong.
-        """
-        assert self._process is not None
-        status = self._process.wait()
-        raise RefusedError(
-            f"the simulated board on {self.port} has stopped (status {status}); start it again"
-        )
-
-    def close(self) -> None:
-        """Switch it off; harmless when done twice."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout, self._log):
-                with contextlib.suppress(OSError):
-                    pipe.close()  # type: ignore[union-attr]
-            self._process = None
-        for end in self._ends:
-            os.close(end)
-        self._ends = []
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self) -> SimulatedBoard:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def link_timeout_cycles() -> int:

@@ -15,11 +15,17 @@ _OPTIONS = (
     "--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast",
     "--no-timing", "--threads", "1", "--output-split", "0", "-CFLAGS", "-std=c++20",
     # Verilog that Amaranth writes raises style warnings which say nothing about its meaning.
-    "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD",
+    "-Wno-fatal", "-Werror-USERFATAL", "-Wno-lint", "-Wno-style", "-Wno-TIMESCALEMOD",
 )  # fmt: skip
 
 
-def executable(board: str, core: str, beside: str = sources.CORE_VERILOG) -> Path:
+#: A board that takes no reset is configured anew instead.
+_ANEW = ("-CFLAGS", "-DWEFT_CONFIGURED_ANEW")
+
+
+def executable(
+    board: str, core: str, beside: str = sources.CORE_VERILOG, *, anew: bool = False
+) -> Path:
     """The executable.
 
     Its arguments are a file descriptor, the cycles per bit, those of silence after which time
@@ -35,6 +41,8 @@ def executable(board: str, core: str, beside: str = sources.CORE_VERILOG) -> Pat
     beside : str
         Verilog of what else is in the board: `sources.CORE`, which fills the core's memories, or
         `sources.FLASH`.
+    anew : bool
+        At a reset, begin with a new model: for a board that takes none.
 
     Raises
     ------
@@ -43,12 +51,13 @@ def executable(board: str, core: str, beside: str = sources.CORE_VERILOG) -> Pat
     """
     tools = find_tools("verilator")
     text = core + beside + board
-    key = digest([text, sources.MAIN, *_OPTIONS, *tools.versions])
+    options = (*_OPTIONS, *_ANEW) if anew else _OPTIONS
+    key = digest([text, sources.MAIN, *options, *tools.versions])
 
     def make(folder: Path) -> None:
         (folder / "board.sv").write_text(text)
         (folder / "main.cpp").write_text(sources.MAIN)
-        command = ["verilator", *_OPTIONS, "--top-module", sources.TOP, "-j", "2",
+        command = ["verilator", *options, "--top-module", sources.TOP, "-j", "2",
                    "-o", "board", "board.sv", "main.cpp"]  # fmt: skip
         log = folder / "build.log"
         with tools.active(), log.open("w") as output:

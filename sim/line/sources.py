@@ -104,7 +104,8 @@ endmodule
 """
 
 # A UART as an adapter has it: eight bits, no parity, one stop bit. What the host does not take is
-# lost, as with an adapter. While the host is silent and the core idle, time stands still.
+# lost, as with an adapter. While the host is silent and the core idle, time stands still. A reset
+# goes to the board's pin; or, where the board has none, a new model takes the place of the old one.
 MAIN = r"""
 #include <fcntl.h>
 #include <poll.h>
@@ -130,6 +131,10 @@ void cycle() {
 }
 
 void reset() {
+#ifdef WEFT_CONFIGURED_ANEW
+  delete board;
+  board = new Vweft_board;
+#endif
   board->rx = 1;
   board->rst = 1;
   for (int n = 0; n < 4; ++n) cycle();

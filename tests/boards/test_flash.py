@@ -34,6 +34,8 @@ def folder(tmp_path):
         "sums": {"bitstream": digest(b"\x7e" * 9)},
         "config_digest": PROGRAM.config.digest,
         "program_digest": PROGRAM.digest,
+        "target_mhz": 36.0,
+        "baud": 3_000_000,
     }
     (tmp_path / "build.json").write_text(json.dumps(build))
     return tmp_path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from weft.commands import netlists
 from weft.compiler.program import Program
 from weft.errors import InputError
 from weft.sim import golden, interpreter, layers, rtl
@@ -15,7 +16,7 @@ from weft.sim.golden import RunResult
 from weft.sim.verilog import engine as verilog
 
 #: In the order of how far down they look.
-LEVELS = ("golden", "program", "rtl", "verilog")
+LEVELS = ("golden", "program", "rtl", "verilog", *netlists.LEVELS)
 
 #: Called with (samples done, samples in all).
 Progress = Callable[[int, int], None]
@@ -28,6 +29,7 @@ def run_level(
     *,
     simulator: str = "verilator",
     verilog_path: Path | None = None,
+    build: Path | None = None,
     progress: Progress | None = None,
     trace: bool = False,
     stream: bool = False,
@@ -44,10 +46,12 @@ def run_level(
         ``"verilator"`` or ``"icarus"``, for the level "verilog".
     verilog_path : Path, optional
         The Verilog to simulate; by default it is made from the program's configuration.
+    build : Path, optional
+        The folder with the program's finished build, for the levels "netlist" and "routed".
     progress : callable, optional
-        Told how far the levels "rtl" and "verilog" are; the others do not say.
+        Told how far the levels from "rtl" on are; the others do not say.
     trace : bool
-        At these levels, also see how long each instruction takes.
+        At the levels "rtl" and "verilog", also see how long each instruction takes.
     stream : bool
         At the level "verilog", load each sample while the core computes the one before: the
         result is a `weft.sim.verilog.stream.StreamResult`.
@@ -66,6 +70,8 @@ def run_level(
                 program, inputs, simulator=simulator, verilog_path=verilog_path,
                 progress=progress, trace=trace, stream=stream,
             )  # fmt: skip
+        case "netlist" | "routed":
+            return netlists.run(level, _built(build, level), program, inputs, progress=progress)
     raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
 
 
@@ -76,6 +82,7 @@ def run_layers(
     *,
     simulator: str = "verilator",
     verilog_path: Path | None = None,
+    build: Path | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Run a program node by node at one level but "golden", for the tensors of every node.
@@ -94,7 +101,18 @@ def run_layers(
                 verilog.run_jobs, simulator=simulator, verilog_path=verilog_path, progress=progress
             )
             return layers.run(program, inputs, run_jobs)
+        case "netlist" | "routed":
+            built = _built(build, level)
+            return netlists.run_layers(level, built, program, inputs, progress=progress)
     raise ValueError(f"level must be one of {', '.join(LEVELS[1:])}, not {level!r}")
+
+
+def _built(build: Path | None, level: str) -> Path:
+    if build is None:
+        raise InputError(
+            f"level {level} simulates what `weft build DIR` made of a folder; give that folder"
+        )
+    return build
 
 
 def _check_core(path: Path, program: Program) -> None:

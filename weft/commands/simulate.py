@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from weft.commands import netlists
 from weft.commands.compile import compile_for_array
 from weft.commands.levels import run_level
 from weft.compiler.compile import macs
@@ -121,7 +122,8 @@ def simulate(
     inputs, output : Path
         .npz files with `inputs` to read and `outputs` to write.
     level : str
-        "golden", "program", "rtl" or "verilog".
+        "golden", "program", "rtl", "verilog", "netlist" or "routed"; the last two want a folder
+        with a finished build.
     simulator : str
         "verilator" or "icarus", for the level "verilog".
     array : Config or (rows, columns), optional
@@ -134,6 +136,11 @@ def simulate(
     """
     if stream and level != "verilog":
         raise InputError(f"a stream runs at level verilog, not at level {level}")
+    if level in netlists.LEVELS and not is_folder(source):
+        raise InputError(
+            f"level {level} simulates what `weft build DIR` made of a folder; give that folder "
+            f"instead of {source}"
+        )
     program = None
     if is_folder(source):
         if array:
@@ -157,6 +164,7 @@ def simulate(
             verilog = source / VERILOG if is_folder(source) else None
             result = run_level(
                 level, program, codes, simulator=simulator, verilog_path=verilog,
+                build=source if is_folder(source) else None,
                 progress=running.progress, stream=stream,
             )  # fmt: skip
             if isinstance(result, StreamResult):

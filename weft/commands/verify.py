@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from weft.commands import netlists
 from weft.commands.levels import LEVELS, run_layers, run_level
 from weft.commands.references import Reference, compare_reference, read_reference
 from weft.compiler.edges import encode_inputs
@@ -48,6 +49,10 @@ class Verified:
         Reference tensors that golden was compared with.
     warnings : tuple of str
     first_divergence : Divergence or None
+    cycles : dict of level to tuple of int
+        Of every sample, at the levels that have a clock.
+    bitstream : str or None
+        What was unpacked and is the configuration that was packed, where that was compared.
     """
 
     samples: int
@@ -57,11 +62,27 @@ class Verified:
     references: tuple[tuple[str, int, int], ...] = ()
     warnings: tuple[str, ...] = ()
     first_divergence: Divergence | None = None
+    cycles: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    bitstream: str | None = None
 
     @property
     def holds(self) -> bool:
         """Whether all are equal."""
-        return self.first_divergence is None
+        return self.first_divergence is None and self.other_cycles is None
+
+    @property
+    def other_cycles(self) -> str | None:
+        """Where two levels take different cycles for a sample, said in a sentence."""
+        first: tuple[str, tuple[int, ...]] | None = None
+        for level, counts in self.cycles.items():
+            first = first or (level, counts)
+            for sample, (wanted, found) in enumerate(zip(first[1], counts, strict=True)):
+                if wanted != found:
+                    return (
+                        f"{level} takes {found:,} cycles for sample {sample} and {first[0]} "
+                        f"{wanted:,}"
+                    )
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``json.dumps``."""
@@ -78,6 +99,8 @@ class Verified:
             ],
             "warnings": list(self.warnings),
             "first_divergence": None if found is None else found.to_json(),
+            "cycles": {level: list(counts) for level, counts in self.cycles.items()},
+            "bitstream": self.bitstream,
         }
 
     def show(self) -> None:
@@ -87,12 +110,17 @@ class Verified:
         if self.first_divergence is not None:
             say(f"not equal: {self.first_divergence}")
             return
+        if self.other_cycles is not None:
+            say(f"not equal: {self.other_cycles}")
+            return
         say(f"equal on {_count(self.samples, 'sample')}: {' == '.join(self.levels)}")
         if self.layers:
             say(
                 f"layer by layer: {_count(len(self.layers), 'tensor')} equal on "
                 f"{_count(self.layer_samples, 'sample')}"
             )
+        if self.bitstream is not None:
+            say(self.bitstream)
         for file, tensors, samples in self.references:
             say(
                 f"golden == {file}: {_count(tensors, 'tensor')} equal on "
@@ -118,18 +146,22 @@ def verify(
     inputs : Path
         An .npz file with `inputs`.
     level : str
-        The last level: "golden", "program", "rtl" or "verilog".
+        The last level: "golden", "program", "rtl", "verilog", "netlist" or "routed".
     simulator : str
         "verilator" or "icarus".
     layers : str
         Beside whole inferences, which show outputs alone, run each layer by itself and compare
-        every tensor: on "all" samples, on the "first", or on "none".
+        every tensor: on "all" samples, on the "first", or on "none". At the levels "netlist" and
+        "routed", where every byte of a tensor takes hundreds of cycles, the layers are run where an
+        output differs.
     references : sequence of Path
         .npz files with tensors of the first samples, by the model's names or numbers, which
         golden's must equal.
     """
     program = read_program(folder)
     network = program.network
+    if level in netlists.LEVELS:
+        netlists.check_build(folder, program)
     codes = encode_inputs(network, read_samples(inputs, network))
     samples = len(next(iter(codes.values())))
     known = [read_reference(Path(path), network) for path in references]
@@ -138,7 +170,7 @@ def verify(
         found = _first_difference(network, codes, known)
         running.note("" if found is None else "not equal")
     levels = [*LEVELS[1 : LEVELS.index(level) + 1]] if found is None else []
-    engines = _Engines(program, codes, outputs, simulator, folder / VERILOG)
+    engines = _Engines(program, codes, outputs, simulator, folder)
     chosen = {"all": samples, "first": 1, "none": 0}[layers]
     warnings = [_warning(reference) for reference in known if reference.unknown]
     seconds = rtl_seconds(program, samples + chosen)
@@ -153,13 +185,19 @@ def verify(
     for name in levels:
         done.append(name)
         found = engines.whole(name)
-        if chosen:
-            # Where outputs differ, the layers of that sample say where it begins.
-            more = set() if found is None else {found.index[0]}
-            found = engines.by_layers(name, sorted({*range(chosen)} | more)) or found
+        # Where outputs differ, the layers of that sample say where it begins.
+        picked = set() if found is None or not chosen else {found.index[0]}
+        if name not in netlists.LEVELS:
+            picked |= {*range(chosen)}
+        if picked:
+            found = engines.by_layers(name, sorted(picked)) or found
         if found is not None:
             found = _named(network, found)
             break
+    bitstream = None
+    if "routed" in done and found is None:
+        with step("unpacking the bitstream"):
+            bitstream = netlists.compare_bitstream(folder)
     return Verified(
         samples=samples,
         levels=("golden", *done),
@@ -168,6 +206,8 @@ def verify(
         references=tuple(_summary(reference, samples) for reference in known),
         warnings=tuple(warnings),
         first_divergence=found,
+        cycles=engines.cycles,
+        bitstream=bitstream,
     )
 
 
@@ -186,14 +226,15 @@ class _Engines:
         codes: Mapping[str, np.ndarray],
         outputs: Mapping[str, np.ndarray],
         simulator: str,
-        verilog_path: Path,
+        folder: Path,
     ):
         self.compared: list[str] = []  # tensors, layer by layer
+        self.cycles: dict[str, tuple[int, ...]] = {}
         self._program = program
         self._codes = codes
         self._outputs = outputs
         self._simulator = simulator
-        self._verilog_path = verilog_path
+        self._folder = folder
 
     def whole(self, level: str) -> Divergence | None:
         """Compare the outputs of whole inferences."""
@@ -201,9 +242,11 @@ class _Engines:
         with step(f"{level}, {_count(count, 'sample')}") as running:
             result = run_level(
                 level, self._program, self._codes, simulator=self._simulator,
-                verilog_path=self._verilog_path, progress=running.progress,
+                verilog_path=self._folder / VERILOG, build=self._folder, progress=running.progress,
             )  # fmt: skip
             found = compare(self._outputs, result.outputs, level=level)
+            if result.cycles is not None:
+                self.cycles[level] = tuple(result.cycles)
             running.note("equal" if found is None else "not equal")
         return found
 
@@ -214,7 +257,7 @@ class _Engines:
         with step(f"{level}, {_count(len(samples), 'sample')} layer by layer") as running:
             result = run_layers(
                 level, self._program, codes, simulator=self._simulator,
-                verilog_path=self._verilog_path, progress=running.progress,
+                verilog_path=self._folder / VERILOG, build=self._folder, progress=running.progress,
             )  # fmt: skip
             assert result.tensors is not None
             self.compared = [name for name in expected if name in result.tensors]
