@@ -140,6 +140,8 @@ def test_no_certificate(tmp_path, capsys, text, said):
         ("files", {"model": {"name": "a"}}),
         ("digests", []),
         ("level", "gates"),
+        ("level", "routed"),
+        ("build", {"baud": 9600, "seed": 1}),
         ("level", None),
         ("simulator", "none"),
         ("layers", "some"),

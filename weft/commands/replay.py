@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from weft.commands.build import build
-from weft.commands.certificate import BUILT, Certificate, certify, read_certificate
+from weft.commands.certificate import Certificate, certify, read_certificate
 from weft.commands.compile import compile_model
 from weft.commands.verify import Verified, verify
 from weft.console import say, table
@@ -130,8 +130,8 @@ def _replay(certificate: Certificate, path: Path, folder: Path) -> Replayed:
         board=certificate.board, array=None if certificate.board else config,
         rounding=None if rounding == "shift" else cast("TfliteRounding", rounding),
     )  # fmt: skip
-    if certificate.level in BUILT:
-        build(folder)
+    if certificate.build is not None:
+        build(folder, baud=certificate.build["baud"])
     references = [files[role] for role in files if role.startswith("reference")]
     settings: dict[str, Any] = {
         "level": certificate.level,
