@@ -248,7 +248,7 @@ def routed_places(folder: Path, board: Board) -> dict[str, str]:
 
 def _place(family: Family, cell: Mapping[str, Any]) -> str:
     if family == "ecp5":
-        return str(int(cell["parameters"]["WID"], 2))
+        return str(int(cell["attributes"]["WID"], 2))
     x, y, _ = cell["attributes"]["NEXTPNR_BEL"].split("/")
     return f"{x.removeprefix('X')} {y.removeprefix('Y')}"
 

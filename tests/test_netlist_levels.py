@@ -6,17 +6,23 @@ import shutil
 import numpy as np
 import published
 import pytest
+from random_networks import random_network
 
+from weft.boards.build import build
 from weft.boards.netlist import _settle_pins, read_netlist
 from weft.boards.pll import check_clock
 from weft.boards.registry import BOARDS
 from weft.boards.unpack import Configuration, first_difference, read_configuration
 from weft.cli import main
-from weft.commands.netlists import compare_bitstream
+from weft.commands import netlists
 from weft.commands.verify import Verified
+from weft.compiler.compile import compile_network
 from weft.errors import InputError, RefusedError
 from weft.examples.digits.data import load_digits
+from weft.hw.config import Config
 from weft.models import read_program
+from weft.sim import golden
+from weft.sim.engine import compare
 from weft.sim.netlist.cells import cell_models
 
 IMAGES = 10
@@ -41,7 +47,7 @@ def builds(quantized, tmp_path_factory):
     """Finished builds of the digits network by board, each made once."""
     made = {}
 
-    def build(board):
+    def built(board):
         if board not in made:
             folder = tmp_path_factory.mktemp(board)
             assert main(["compile", str(quantized), "--board", board, "-o", str(folder)]) == 0
@@ -49,7 +55,7 @@ def builds(quantized, tmp_path_factory):
             made[board] = folder
         return made[board]
 
-    return build
+    return built
 
 
 def verified(folder, images, capsys, *options):
@@ -59,9 +65,15 @@ def verified(folder, images, capsys, *options):
     return status, json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("board", ["icebreaker", "ulx3s-25f"])
+@pytest.mark.parametrize(
+    "board",
+    [
+        pytest.param("icebreaker", marks=pytest.mark.slow),
+        # Place and route, and two netlists of 20,000 cells to compile.
+        pytest.param("ulx3s-25f", marks=pytest.mark.long),
+    ],
+)
 def test_digits_are_equal_at_every_level(builds, quantized, capsys, board):
     folder, images = builds(board), quantized.parent / "images.npz"
     status, found = verified(folder, images, capsys, "--level", "routed", "--layers", "first")
@@ -76,7 +88,7 @@ def test_digits_are_equal_at_every_level(builds, quantized, capsys, board):
     assert "unpacks to" in found["bitstream"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_certificate_down_to_the_routed_netlist(builds, quantized, tmp_path, capsys):
     """What it says comes out again of the model alone: each file of the build, bit for bit."""
@@ -120,6 +132,40 @@ def test_kws_on_the_netlist_that_digits_was_built_for(builds, tmp_path, capsys):
     np.testing.assert_array_equal(seen["netlist"][1], seen["golden"][1])
     cycles = sum(layer["cycles"] for layer in read_program(folder).layers)
     assert seen["netlist"][0]["cycles"] == [cycles]
+
+
+#: A small array, which an ECP5 has routed in a minute.
+SMALL = Config(
+    rows=4, columns=2, lanes=1, activation_depth=512, weight_depth=128, parameter_depth=64,
+    program_depth=256, tables=0, accumulator_bits=24,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_small_array_on_an_ecp5(tmp_path):
+    print("seed 1")
+    rng = np.random.default_rng(1)
+    network = random_network(
+        rng, size=400, max_nodes=2, max_side=5, operators=["Conv2D"], tables=0, accumulator_bits=24
+    )
+    program = compile_network(network, SMALL)
+    program.save(tmp_path)
+    build(program, BOARDS["ulx3s-25f"], tmp_path, seeds=[1], require_timing=False)
+    codes = {
+        name: rng.integers(-128, 128, (3, *network.tensors[name].shape), np.int8)
+        for name in program.core_inputs
+    }
+    expected = golden.run_network(network, codes, keep=True)
+    cycles = sum(layer["cycles"] for layer in program.layers)
+    for level in netlists.LEVELS:
+        result = netlists.run(level, tmp_path, program, codes)
+        assert compare(expected, result.outputs, level=level) is None
+        assert result.cycles == [cycles] * 3
+        first = {name: array[:1] for name, array in codes.items()}
+        made = netlists.run_layers(level, tmp_path, program, first).tensors
+        assert compare({name: array[:1] for name, array in expected.items()}, made) is None
+    assert netlists.compare_bitstream(tmp_path) == "top.bit unpacks to top.config, which was packed"
 
 
 def flip_table(cells):
@@ -266,13 +312,13 @@ def test_a_bitstream_that_is_not_what_was_packed():
 def test_a_configuration_changed_since(builds, tmp_path):
     folder = tmp_path / "spoilt"
     shutil.copytree(builds("icebreaker"), folder)
-    assert compare_bitstream(folder) == "top.bin unpacks to top.asc, which was packed"
+    assert netlists.compare_bitstream(folder) == "top.bin unpacks to top.asc, which was packed"
     text = (folder / "top.asc").read_text()
     place = text.index(".ram_data")
     other = text[:place] + text[place:].replace("1", "2", 1)
     (folder / "top.asc").write_text(other)
     with pytest.raises(RefusedError, match=r"top\.bin unpacks to something else than .*top\.asc"):
-        compare_bitstream(folder)
+        netlists.compare_bitstream(folder)
 
 
 TRELLIS = """.device LFE5U-25F

@@ -478,8 +478,9 @@ module TRELLIS_IO (inout B, input I = 1'b0, input T = 1'b0, output O);
 endmodule
 
 // What nextpnr packs: half of a LUT5, with its half of a carry cell or of a larger multiplexer.
+// Pins of a table that are open are 1, and nextpnr counts on it.
 module TRELLIS_COMB (
-  input A = 1'b0, input B = 1'b0, input C = 1'b0, input D = 1'b0, input M = 1'b0,
+  input A = 1'b1, input B = 1'b1, input C = 1'b1, input D = 1'b1, input M = 1'b0,
   input FCI = 1'b0, input F1 = 1'b0, input FXA = 1'b0, input FXB = 1'b0,
   input WD = 1'b0, input WAD0 = 1'b0, input WAD1 = 1'b0, input WAD2 = 1'b0, input WAD3 = 1'b0,
   input WRE = 1'b0, input WCK = 1'b0,
@@ -533,8 +534,8 @@ endmodule
 
 // What stands before the write ports of four TRELLIS_COMB that are a memory.
 module TRELLIS_RAMW (
-  input A0 = 1'b0, input B0 = 1'b0, input C0 = 1'b0, input D0 = 1'b0,
-  input A1 = 1'b0, input B1 = 1'b0, input C1 = 1'b0, input D1 = 1'b0,
+  input A0 = 1'b1, input B0 = 1'b1, input C0 = 1'b1, input D0 = 1'b1,
+  input A1 = 1'b1, input B1 = 1'b1, input C1 = 1'b1, input D1 = 1'b1,
   output WDO0, output WDO1, output WDO2, output WDO3,
   output WADO0, output WADO1, output WADO2, output WADO3
 );

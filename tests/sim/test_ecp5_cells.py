@@ -282,6 +282,16 @@ def test_lookup_tables_and_carries():
         assert found == wanted, cell.parameters
 
 
+def test_open_pins_of_a_table_are_ones():
+    tables = [1 << entry for entry in range(16)]
+    cells = [
+        Cell("TRELLIS_COMB", {"INITVAL": f"16'd{table}"}, {"A": [0, 1], "C": [0, 1]}, ["F"])
+        for table in tables
+    ]
+    for table, cell in zip(tables, cell_bench.run("ecp5", cells), strict=True):
+        assert cell.seen["F"] == [looked_up(table, (bit, 1, bit, 1)) for bit in range(2)]
+
+
 def test_a_carry_cell_is_two_of_nextpnr_s():
     """Yosys's model of the whole cell, beside the two halves that nextpnr makes of it."""
     assert "CCU2C" in yosys_models("ecp5")
