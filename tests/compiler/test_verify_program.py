@@ -267,6 +267,29 @@ def test_shift(shift):
     assert "instruction 0 shifts by" in rejected(made)
 
 
+@pytest.mark.parametrize(
+    ("multiplier", "shift", "fault"),
+    [
+        (1 << 16, 0, ""),
+        ((1 << 16) + 1, 0, "instruction 0 multiplies by 65537, over 2**16"),
+        (1 << 13, 1, ""),
+        ((1 << 13) - 1, 1, "instruction 0 shifts left what it multiplies by less than 8192"),
+        (1, 0, ""),
+        (0, 30, ""),
+        (1 << 16, 31, "instruction 0 shifts by"),
+    ],
+)
+def test_multiplier(multiplier, shift, fault):
+    made = program(multiplier_bits=16)
+    parameters = made.images[Space.PARAMETER].copy()
+    parameters.view("<i4")[1, 4:] = multiplier, shift
+    made.images = {**made.images, Space.PARAMETER: parameters}
+    if fault:
+        assert fault in rejected(made)
+    else:
+        verify(made)
+
+
 def test_order_of_instructions():
     made = program()
     first, second = made.instructions
