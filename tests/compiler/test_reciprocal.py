@@ -28,6 +28,12 @@ def test_numerators(numerator):
         assert_exact(numerator, denominator, 128 * denominator)
 
 
+@pytest.mark.parametrize("denominator", [2, 3, 7, 9])
+def test_the_last_sum_counts(denominator):
+    for largest in range(1, 100):
+        assert_exact(1, denominator, largest)
+
+
 def first_shift(denominator):
     """The smallest shift with which any multiplier at all divides exactly."""
     x = np.arange(128 * denominator + 1, dtype=np.int64)

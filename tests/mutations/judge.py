@@ -15,6 +15,9 @@ from .tree import Tree
 #: Seconds for one test: whoever hangs has not been caught.
 TIMEOUT = 120
 
+#: Plugins of no use here; one of them takes longer to import than most of these tests to run.
+_WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+
 #: Failures that say the mutation makes no sense, not that a test has seen it.
 _SENSELESS = re.compile(
     r"(NameError|UnboundLocalError|ImportError|ModuleNotFoundError|SyntaxError|IndentationError"
@@ -84,7 +87,7 @@ def unfit(tree: Tree, tests: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Case:
-    """A test that ran: `failure` is the first line of what it said when it failed."""
+    """A test that ran: `failure` is what it said when it failed, in one line."""
 
     name: str
     failure: str | None
@@ -95,7 +98,7 @@ def _pytest(tree: Tree, tests: Iterable[str], *options: str) -> tuple[int, list[
     report = tree.top / "report.xml"
     report.unlink(missing_ok=True)
     status = tree.run(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--timeout={TIMEOUT}",
+        "-m", "pytest", "-q", *_WITHOUT, f"--timeout={TIMEOUT}",
         f"--junitxml={report}", *options, *tests,
     ).returncode  # fmt: skip
     if not report.exists():
@@ -108,6 +111,6 @@ def _case(found: ElementTree.Element) -> _Case:
     message = "" if failure is None else failure.get("message", "")
     return _Case(
         found.get("name", ""),
-        None if failure is None else (message.strip().splitlines() or ["?"])[0],
+        None if failure is None else " ".join(message.split()),
         found.find("skipped") is not None,
     )
