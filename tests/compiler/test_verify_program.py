@@ -96,6 +96,15 @@ def test_one_thing_wrong(index, values, fault):
     assert fault in rejected(corrupted(index, **values))
 
 
+def test_one_word_that_nobody_wrote():
+    """All others that the instruction reads are the input's."""
+    made = program()
+    place, first = made.placements["a"], made.instructions[0]
+    word = place.base + place.words
+    fault = f"instruction 0 reads activation word {word} before it is written"
+    assert rejected(corrupted(source=first.source + 1)) == fault
+
+
 def test_too_many_coordinates():
     made = program(activation_depth=1 << 13)
     instructions = made.instructions

@@ -66,7 +66,7 @@ def judge(tree: Tree, mutation: Mutation) -> Outcome:
         path.write_text(text)
     seconds = time.monotonic() - begin
     failed = [case for case in cases if case.failure is not None]
-    if status == 0 and not any(case.skipped for case in cases):
+    if status == 0 and not all(case.skipped for case in cases):
         return Outcome(Verdict.SURVIVED, "", "", seconds)
     if status != 1 or not failed:
         return Outcome(Verdict.SENSELESS, "", f"pytest ends with status {status}", seconds)
