@@ -22,10 +22,10 @@ names a test of the everyday suite that fails, and a run shows that it does:
     python -m tests.mutations --jobs 2
 
 Each runs in a copy of the repository, with `weft` imported from there and an empty cache. An error
-is caught when a test fails, which passes without the error, by what it compares: not when the
-module cannot be imported any more, a name is missing, or the test hangs or is skipped. The exit
-status is 1 where one is not caught. `.ci/run` does all of it, in its slow part; the everyday suite
-does a few and holds the list to the sources: each text is there once, each test exists.
+is caught when a test fails that passes without it: not when the module cannot be imported any
+more, a name is missing, or the test hangs or is skipped. The exit status is 1 where one is not
+caught. All of it takes a core some four minutes. `.ci/run` does it in its slow part; the everyday
+suite does a few and holds the list to the sources: each text is there once, each test exists.
 
 The list is [tests/mutations/list/](../tests/mutations/list), and this page is made of it
 (`python -m tests.mutations --page`). Whoever changes a line that is in it changes the list.
