@@ -2,7 +2,8 @@
 
 `play` is for blocks whose ports simply have a value in every cycle: it applies arrays to
 the inputs and returns arrays of the outputs, and the test is one equality with NumPy.
-`block_bench` runs a cocotb test module of one's own.
+`block_bench` runs a cocotb test module of one's own. `play` knows a third simulator,
+Amaranth's own, which starts at once: `PLAYERS` has all three.
 
     @pytest.mark.parametrize("simulator", SIMULATORS)
     @pytest.mark.parametrize("seed", range(3))
@@ -17,6 +18,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import blocks_amaranth
 import numpy as np
 import pytest
 from amaranth.hdl import Shape
@@ -34,6 +36,9 @@ SIMULATORS = (
         marks=pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus not installed"),
     ),
 )
+
+#: What `play` takes.
+PLAYERS = (*SIMULATORS, "amaranth")
 
 
 def block_bench(component, test_module, *, simulator="verilator", name="block", seed=0, files=None):
@@ -108,6 +113,9 @@ def play(component, stimulus, *, simulator="verilator", name="block", outputs=No
         "idle": sorted(set(shapes["in"]) - set(stimulus)),
         "outputs": wanted,
     }
+    if simulator == "amaranth":
+        seen = blocks_amaranth.play(component, plan["inputs"], wanted)
+        return {port: _values(seen[port], shapes["out"][port]) for port in wanted}
     seen = json.loads(
         block_bench(
             component,

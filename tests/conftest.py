@@ -5,10 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from weft.commands.quantize import quantize_model
-from weft.examples.digits.data import load_digits
-from weft.models import read_network
-
 
 @pytest.fixture(scope="session")
 def digits_onnx() -> Path:
@@ -19,6 +15,11 @@ def digits_onnx() -> Path:
 @pytest.fixture(scope="session")
 def digits_network(digits_onnx, tmp_path_factory):
     """The digits network as the demo quantises it: calibrated on the images of its training."""
+    # Imported when it is wanted: half of what a short run of pytest takes.
+    from weft.commands.quantize import quantize_model  # noqa: PLC0415
+    from weft.examples.digits.data import load_digits  # noqa: PLC0415
+    from weft.models import read_network  # noqa: PLC0415
+
     folder = tmp_path_factory.mktemp("digits")
     data, model = folder / "data.npz", folder / "int8.onnx"
     np.savez(data, inputs=load_digits().train_images)
@@ -29,6 +30,8 @@ def digits_network(digits_onnx, tmp_path_factory):
 @pytest.fixture(scope="session")
 def digits_samples(digits_network):
     """Three held-out images as the network's input, int8, by the tensor's name."""
+    from weft.examples.digits.data import load_digits  # noqa: PLC0415 - as above
+
     tensor = digits_network.tensors[digits_network.inputs[0].tensor]
     codes = np.clip(np.rint(load_digits().test_images[:3] / tensor.scale), -128, 127)
     return {tensor.name: codes.astype(np.int8).reshape(3, *tensor.shape)}

@@ -60,9 +60,14 @@ def assert_equal(level, jobs, results):
 
 
 @arrays
-def test_program_and_verilog(name):
+def test_program(name):
     jobs = drawn(name, 12, 5000)
     assert_equal("program", jobs, [interpreter.run(*job) for job in jobs])
+
+
+@arrays
+def test_verilog(name):
+    jobs = drawn(name, 12, 5000)
     assert_equal("verilog", jobs, engine.run_many(jobs))
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from weft.boards.driver import Driver
-from weft.boards.exchange import ATTEMPTS, LinkError, ResetError, SilentError
-from weft.boards.protocol import Command, encode_request
+from weft.boards.exchange import ATTEMPTS, Exchange, LinkError, ResetError, SilentError
+from weft.boards.protocol import Answer, Command, encode_reply, encode_request
 from weft.boards.transport import Transport, _open_error
 from weft.errors import InputError, RefusedError
 from weft.hw.config import Config
@@ -103,6 +103,28 @@ def test_noise_is_repaired(standin, line, seed):
     with device(Through(line, to=noise, back=noise)) as board:
         result = board.run(program, x)
     np.testing.assert_equal(result.outputs, standin.expected(5, x))
+
+
+class Late(Silent):
+    """Answers the request before again, and then the present one."""
+
+    def __init__(self):
+        self.answers = b""
+
+    def write(self, data):
+        sequence = data[2]
+        for number, payload in (((sequence - 1) & 0xFF, b"late"), (sequence, b"good")):
+            self.answers += encode_reply(Answer.OK, number, payload=payload)
+
+    def read(self, count, timeout):
+        taken, self.answers = self.answers[:count], self.answers[count:]
+        return taken
+
+
+def test_a_late_answer_is_not_taken_for_the_next_one():
+    exchange = Exchange(Late(), baud=1_000_000, timeout=1)
+    for _ in range(3):
+        assert exchange.request(Command.STATUS, words=1).payload == b"good"
 
 
 def test_another_configuration_is_refused(standin, line):

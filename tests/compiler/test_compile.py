@@ -107,6 +107,18 @@ def test_second_path(shape):
     assert used > 0
 
 
+@pytest.mark.parametrize("stride", [(2, 2), (2, 1), (1, 2), (3, 2)])
+def test_second_path_with_a_stride(stride):
+    """Rows and columns that a stride leaves out are computed and not stored."""
+    node = convolution(weights(4, 3, 3, 1), 6, groups=4, stride=stride)
+    result = (*((side - 3) // step + 1 for side, step in zip((9, 10), stride, strict=True)), 4)
+    network = make([node], {"a": (9, 10, 4), "b": result})
+    program = compile_network(network, fit(network, Config(rows=12, columns=4, window=3)))
+    (ins,) = program.instructions
+    assert (ins.window, ins.every_y, ins.every_x) == (1, stride[0] - 1, stride[1] - 1)
+    assert_golden(program, np.random.default_rng(0))
+
+
 def test_one_configuration_for_many_networks():
     config = Config(rows=6, columns=4, activation_depth=3000, weight_depth=3000,
                     parameter_depth=2000, program_depth=5000, tables=2)  # fmt: skip

@@ -277,6 +277,15 @@ def test_verifier_refuses_copies(values, fault):
     assert fault in "; ".join(faults) if fault else not faults
 
 
+def test_a_copy_ends_with_the_memory_s_last_word():
+    program = stream(1, CONFIG)
+    size, words = 25 * instruction_words(CONFIG), len(program.images[Space.PROGRAM])
+    for beyond in (0, 1):
+        copy = Instruction(copy_source=words - 4 + beyond, copy_words=4)
+        faults = list(WeightRows(program, size).begin(copy))
+        assert len(faults) == beyond, faults
+
+
 def test_verifier_follows_what_is_there():
     """Rows that are copied to hold nothing before, nor while the copy is under way."""
     config = CONFIG

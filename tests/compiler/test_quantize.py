@@ -117,6 +117,15 @@ def test_weights_get_coarser_where_a_bias_would_not_fit():
     assert made.bias.tolist() == [0, 2_048_000_000]
 
 
+@pytest.mark.parametrize(("beyond", "codes"), [(0, [64, 64]), (1, [32, 32])])
+def test_weights_get_coarser_where_the_lowest_codes_would_not_fit(beyond, codes):
+    """Two weights of 64 times -128, and a bias that leaves just so much of 32 bits."""
+    bias = 2**31 - 1 - 128 * 128 + beyond
+    model = graph(conv("x", "y", np.ones((1, 1, 1, 2)), [bias / 64]))
+    (made,) = quantize(model, fractions(x=0, y=-8)).nodes
+    assert made.weights.reshape(-1).tolist() == codes
+
+
 # Clamps, padding and ports ------------------------------------------------------------
 
 

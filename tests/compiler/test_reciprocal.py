@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from weft.compiler.reciprocal import reciprocal
+from weft.compiler.reciprocal import reciprocal, reciprocal_multiplier
 from weft.sim.golden import divide, divide_power
 
 
@@ -26,6 +26,12 @@ def test_every_small_window(first):
 def test_numerators(numerator):
     for denominator in (1, 2, 3, 4, 6, 9, 15, 25, 49, 64, 81, 100, 125, 128, 196):
         assert_exact(numerator, denominator, 128 * denominator)
+
+
+@pytest.mark.parametrize("denominator", [2, 3, 7, 9])
+def test_the_last_sum_counts(denominator):
+    for largest in range(1, 100):
+        assert_exact(1, denominator, largest)
 
 
 def first_shift(denominator):
@@ -61,3 +67,30 @@ def test_whole_factor_needs_no_shift():
 def test_refusal():
     with pytest.raises(ValueError, match="no exact reciprocal of 10000/1 up to 1280000"):
         reciprocal(1, 10_000, 128 * 10_000)
+
+
+def exact(numerator, denominator, largest):
+    """Whether the multiplier divides every sum, with one rounding, as golden does."""
+    multiplier, shift = reciprocal_multiplier(numerator, denominator, largest)
+    assert 1 << 30 <= multiplier < 1 << 31
+    x = np.arange(-largest, largest + 1, dtype=np.int64)
+    found = (x * multiplier + (1 << 30 - shift)) >> 31 - shift
+    return np.array_equal(found, divide(x * numerator, denominator))
+
+
+@pytest.mark.parametrize("numerator", [1, 2, 8, 1000])
+def test_multipliers(numerator):
+    for denominator in (1, 2, 3, 7, 9, 49, 64, 125, 1000):
+        assert exact(numerator, denominator, 128 * denominator)
+
+
+def test_a_multiplier_is_refused_where_it_would_be_wrong():
+    """A seventh: its multiplier is 6 / 7 above 2**33 / 7, which shows from 2**33 / 12 on."""
+    largest = (1 << 33) // 12
+    multiplier, shift = reciprocal_multiplier(1, 7, largest)
+    with pytest.raises(ValueError, match="no exact reciprocal of 7/1 up to 715827883"):
+        reciprocal_multiplier(1, 7, largest + 1)
+    # Sums just below a tie are the first to be rounded up.
+    near = [total for total in range(largest - 6, largest + 8) if total % 7 == 3]
+    found = [(total * multiplier + (1 << 30 - shift)) >> 31 - shift for total in near]
+    assert [quotient - total // 7 for quotient, total in zip(found, near, strict=True)] == [0, 1]

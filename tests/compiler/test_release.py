@@ -19,7 +19,7 @@ from weft.compiler.words import turns_of, words_read, words_written
 from weft.errors import InputError
 from weft.hw.config import Config, Space
 from weft.hw.isa import LOOPS, encode
-from weft.hw.latency import settle
+from weft.hw.latency import RELEASE, settle
 from weft.sim import golden, interpreter
 
 SIZES = {"a": 10, "b": 4, "c": 5, "d": 2}
@@ -170,6 +170,21 @@ def test_still_storing():
     assert still_storing([first, second], 1, made.config) == [1]
     short = replace(second, **{f"last_{loop}": 0 for loop in LOOPS}, wait=0)
     assert still_storing([first, short, second], 1, made.config) == [0, 1]
+
+
+def test_the_host_s_first_word_comes_after_the_last_result():
+    """Released by longer and longer instructions: the one before is done when it really is."""
+    made = chain()
+    first, second = made.instructions
+    found = set()
+    for turns in range(60):
+        length = {f"last_{loop}": 0 for loop in LOOPS} | {"last_ox": turns}
+        instructions = [first, replace(second, **length, wait=0), second]
+        before, released, _ = last_steps(instructions, made.config)
+        stored, loaded = before + settle(made.config, elementwise=False), released + RELEASE
+        assert (0 in still_storing(instructions, 1, made.config)) == (stored > loaded)
+        found.add(stored - loaded)
+    assert {-1, 1} <= found  # a result takes two cycles
 
 
 def test_an_output_where_inputs_lie():

@@ -96,6 +96,15 @@ def test_one_thing_wrong(index, values, fault):
     assert fault in rejected(corrupted(index, **values))
 
 
+def test_one_word_that_nobody_wrote():
+    """All others that the instruction reads are the input's."""
+    made = program()
+    place, first = made.placements["a"], made.instructions[0]
+    word = place.base + place.words
+    fault = f"instruction 0 reads activation word {word} before it is written"
+    assert rejected(corrupted(source=first.source + 1)) == fault
+
+
 def test_too_many_coordinates():
     made = program(activation_depth=1 << 13)
     instructions = made.instructions
@@ -265,6 +274,29 @@ def test_shift(shift):
     parameters.view("<i4")[1, 3] = shift
     made.images = {**made.images, Space.PARAMETER: parameters}
     assert "instruction 0 shifts by" in rejected(made)
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "shift", "fault"),
+    [
+        (1 << 16, 0, ""),
+        ((1 << 16) + 1, 0, "instruction 0 multiplies by 65537, over 2**16"),
+        (1 << 13, 1, ""),
+        ((1 << 13) - 1, 1, "instruction 0 shifts left what it multiplies by less than 8192"),
+        (1, 0, ""),
+        (0, 30, ""),
+        (1 << 16, 31, "instruction 0 shifts by"),
+    ],
+)
+def test_multiplier(multiplier, shift, fault):
+    made = program(multiplier_bits=16)
+    parameters = made.images[Space.PARAMETER].copy()
+    parameters.view("<i4")[1, 4:] = multiplier, shift
+    made.images = {**made.images, Space.PARAMETER: parameters}
+    if fault:
+        assert fault in rejected(made)
+    else:
+        verify(made)
 
 
 def test_order_of_instructions():

@@ -12,7 +12,7 @@ from weft.compiler.waits import least_wait, with_waits
 from weft.errors import InputError
 from weft.hw.config import Config, Space
 from weft.hw.isa import Instruction, encode
-from weft.hw.latency import drain, until_sums
+from weft.hw.latency import drain, last_tile_read, until_sums
 
 CONFIG = Config(rows=8, columns=4, lanes=4)
 SETTLE = drain(CONFIG, elementwise=False)
@@ -49,6 +49,14 @@ def test_a_word_written_twice_counts_from_the_last_time():
     # Two tiles in one word of 8 lanes: the second is written with the last result.
     first = Instruction(last_tile=1, target=100)
     assert least_wait(first, Instruction(source=100), CONFIG) == SETTLE - 1
+
+
+def test_a_copy_waits_for_the_last_tile():
+    """With many rows and groups the last weights are read long after the last step."""
+    config = Config(rows=16, columns=16, lanes=4, copies=1)
+    first, second = Instruction(target=100), Instruction(copy_words=config.tile_words)
+    assert least_wait(first, second, config) == last_tile_read(config)
+    assert least_wait(first, Instruction(), config) < last_tile_read(config)
 
 
 def test_elementwise_results_take_longer():

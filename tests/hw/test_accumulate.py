@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blocks import SIMULATORS, play
+from blocks import PLAYERS, play
 from numpy.testing import assert_array_equal
 
 from weft.hw.accumulate import Accumulator, Action
@@ -10,7 +10,7 @@ from weft.hw.accumulate import Accumulator, Action
 CYCLES = 4000
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", PLAYERS)
 @pytest.mark.parametrize(("sum_width", "width"), [(20, 16), (18, 25), (17, 32)])
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("apart", [True, False])

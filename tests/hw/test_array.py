@@ -12,6 +12,7 @@ SHAPES = [(1, 1, 1), (3, 2, 1), (5, 3, 1), (8, 4, 4), (8, 4, 2), (4, 8, 4), (4, 
 CASES = [
     *((shape, "icarus") for shape in SHAPES),
     *((shape, "verilator") for shape in ((5, 3, 1), (4, 8, 2))),
+    ((4, 4, 2), "amaranth"),
 ]
 CYCLES = 300
 
@@ -47,6 +48,18 @@ def test_products(shape, simulator, seed):
         [sums[array.latency + group[c] :][:count, c] for c in range(columns)], axis=1
     )
     assert_array_equal(aligned, expected[:count])
+
+
+def test_the_largest_sums():
+    """Every row adds the largest product, and the smallest: none overflows on the way down."""
+    rows, cycles = 4, 40
+    array = Array(Config(rows=rows, columns=1))
+    words, weights = np.full((2, cycles, rows), -128, np.int8)
+    weights[cycles // 2 :] = 127
+    seen = play(array, {"word": packed(words), "weights": packed(weights)}, simulator="amaranth")
+    sums = [fields(value, sum_bits(rows), 1)[0] for value in seen["sums"]]
+    assert max(sums) == rows * 128 * 128
+    assert min(sums) == rows * -128 * 127
 
 
 @pytest.mark.parametrize("seed", range(1))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blocks import SIMULATORS, play
+from blocks import PLAYERS, play
 from numpy.testing import assert_array_equal
 
 from weft.hw.bank import Bank, powers_of_two
@@ -24,7 +24,7 @@ def test_parts(depth):
         assert size < 512 or size & (size - 1) == 0
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", PLAYERS)
 @pytest.mark.parametrize("depth", [512, 600, 1100, 1536, 1800])
 @pytest.mark.parametrize("filled", [False, True])
 def test_rows(simulator, depth, filled):

@@ -11,6 +11,7 @@ from weft.hw.step import Next, Pixel
 
 CASES = [  # columns, lanes, simulator
     (4, 4, "icarus"),
+    (6, 3, "amaranth"),
     (6, 3, "icarus"),
     (6, 3, "verilator"),
     (4, 1, "icarus"),
@@ -106,8 +107,9 @@ def test_groups(columns, lanes, simulator, seed):
     assert got == want
 
 
+@pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
 @pytest.mark.parametrize("seed", range(2))
-def test_two_results_of_a_pixel_come_one_by_one(seed):
+def test_two_results_of_a_pixel_come_one_by_one(simulator, seed):
     print("seed", seed)
     rng = np.random.default_rng(seed)
     config = Config(rows=16, columns=2, window=3, pairs=1, accumulator_bits=WIDTH)
@@ -138,7 +140,7 @@ def test_two_results_of_a_pixel_come_one_by_one(seed):
     # A pixel comes a cycle before its totals.
     stimulus["pixel"] = [*stimulus["pixel"][1:], 0]
     stimulus["totals"] = rng.integers(0, 1 << 2 * WIDTH, len(stimulus["begin"]))
-    seen = play(Collect(config), stimulus, simulator="icarus")
+    seen = play(Collect(config), stimulus, simulator=simulator)
     later = Collect.latency
     for cycle, address, group in expected:
         assert seen["parameter_address"][cycle] == address

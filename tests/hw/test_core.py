@@ -12,6 +12,7 @@ from random_networks import describe, random_inputs, random_network
 
 from weft.compiler.compile import compile_network, fit
 from weft.compiler.cycles import instruction_cycles
+from weft.compiler.network import Conv2D, Network, Port, Requantize, Tensor
 from weft.compiler.program import LOAD_WORD
 from weft.hw.config import Config, Space
 from weft.hw.core import Core
@@ -46,6 +47,43 @@ def test_outputs_and_cycles(shape, seed, stalls):
     result = rtl.run(program, inputs, stalls_seed=seed if stalls else None)
     assert_outputs(program, inputs, result.outputs)
     assert result.cycles == 2 * [sum(instruction_cycles(program.instructions, program.config))]
+
+
+def convolved(array, shape, result, weights, **options):
+    """A program of one 3 x 3 convolution, and inputs."""
+    rng, channels = np.random.default_rng(0), result[2]
+    print("seed 0")
+    weights = rng.integers(-128, 128, weights, np.int8)
+    bias, requantize = np.zeros(channels, np.int32), Requantize(np.full(channels, 8, np.int32))
+    node = Conv2D("conv", ("x",), "y", weights, bias, requantize, **options)
+    tensors = {"x": Tensor("x", shape, 1.0, zero_point=-77), "y": Tensor("y", result, 1.0)}
+    ports = [Port(name, name, tensor.shape, "int8") for name, tensor in tensors.items()]
+    network = Network("one", tensors, [node], ports[:1], ports[1:])
+    return compile_network(network, fit(network, array)), random_inputs(rng, network, 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 1), (4, 4, 4)])
+def test_padding(shape):
+    """Padded on all sides, with a zero point that is not 0: every pixel but one is at a border."""
+    rows, columns, lanes = shape
+    array = Config(rows=rows, columns=columns, lanes=lanes)
+    weights = (3, 3, 3, 2)
+    program, inputs = convolved(array, (3, 3, 2), (3, 3, 3), weights, padding=(1, 1, 1, 1))
+    assert_outputs(program, inputs, rtl.run(program, inputs).outputs)
+
+
+@pytest.mark.parametrize("stride", [(2, 2), (3, 1)])
+def test_second_path_with_a_stride(stride):
+    """Rows and columns that a stride leaves out are computed and not stored."""
+    array = Config(rows=9, columns=3, window=3)
+    result = (*((side - 3) // step + 1 for side, step in zip((6, 7), stride, strict=True)), 3)
+    program, inputs = convolved(
+        array, (6, 7, 3), result, (3, 3, 3, 1), groups=3, stride=stride, padding=(0, 0, 0, 0)
+    )
+    assert program.instructions[0].window
+    found = rtl.run(program, inputs)
+    assert_outputs(program, inputs, found.outputs)
+    assert found.cycles == 2 * [sum(instruction_cycles(program.instructions, program.config))]
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus not installed")

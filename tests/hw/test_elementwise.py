@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blocks import SIMULATORS, play
+from blocks import PLAYERS, play
 from numpy.testing import assert_array_equal
 
 from weft.compiler.network import Scaling
@@ -42,7 +42,7 @@ def expected_of(constants, x0, x1, bits):
     return (d0 << 19) + (scaled if operation == Operation.ADD else -scaled)
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", PLAYERS)
 @pytest.mark.parametrize("bits", [31, 20, 16])
 @pytest.mark.parametrize("seed", range(1))
 def test_formula(simulator, bits, seed):

@@ -16,8 +16,9 @@ from weft.hw.step import Next
 from weft.hw.store import Store
 
 
+@pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
 @pytest.mark.parametrize(("rows", "lanes"), [(4, 2), (6, 1), (4, 4)])
-def test_words(rows, lanes):
+def test_words(simulator, rows, lanes):
     rng = np.random.default_rng(rows + lanes)
     config = Config(rows=rows, columns=rows, lanes=lanes, activation_depth=50, single_port=1)
     groups = rows // lanes
@@ -46,7 +47,7 @@ def test_words(rows, lanes):
         for _ in range(rng.integers(0, 3)):
             cycle(last=int(rng.integers(0, 2)))
     cycle()
-    seen = play(Gather(config), stimulus, simulator="icarus")
+    seen = play(Gather(config), stimulus, simulator=simulator)
     for t in range(1, len(stimulus["enable"])):
         assert int(seen["write"][t]) == (t in expected)
         if t in expected:
@@ -89,8 +90,9 @@ class Joined(wiring.Component):
         return m
 
 
+@pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
 @pytest.mark.parametrize(("rows", "columns", "lanes"), [(4, 4, 2), (6, 2, 1), (4, 4, 4), (3, 6, 1)])
-def test_ahead_of_every_write(rows, columns, lanes):
+def test_ahead_of_every_write(simulator, rows, columns, lanes):
     rng = np.random.default_rng(rows + columns)
     config = Config(rows=rows, columns=columns, lanes=lanes, single_port=1)
     groups, begins, firsts = [], [], []
@@ -110,7 +112,7 @@ def test_ahead_of_every_write(rows, columns, lanes):
         begins += [0] * (len(groups) - len(begins))
         firsts += [firsts[-1]] * (len(groups) - len(firsts))
     stimulus = {"begin": begins, "first": firsts, "group": groups}
-    seen = play(Joined(config), stimulus, simulator="icarus")
+    seen = play(Joined(config), stimulus, simulator=simulator)
     way = Joined.early + Store.latency + Gather.latency - Ahead.latency
     soon, write = seen["soon"].astype(int), seen["write"].astype(int)
     assert soon.sum() > 50

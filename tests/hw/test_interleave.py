@@ -10,12 +10,14 @@ from weft.hw.config import Config
 from weft.hw.interleave import Interleave
 
 
+@pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
 @pytest.mark.parametrize(
-    ("rows", "columns", "lanes", "interleave"),
+    "shape",
     [(4, 4, 2, 3), (4, 4, 4, 2), (6, 2, 1, 4), (3, 3, 3, 3), (5, 1, 1, 5)],
 )
 @pytest.mark.parametrize("seed", range(2))
-def test_rows_meet_pixels(rows, columns, lanes, interleave, seed):
+def test_rows_meet_pixels(simulator, shape, seed):
+    rows, columns, lanes, interleave = shape
     rng = np.random.default_rng(seed)
     config = Config(rows=rows, columns=columns, lanes=lanes, window=1, interleave=interleave)
     valid = rng.random(200) < 0.7
@@ -26,7 +28,7 @@ def test_rows_meet_pixels(rows, columns, lanes, interleave, seed):
     seen = play(
         Interleave(config),
         {"clear": constant, "last": constant, "soon": soon, "valid": valid, "entry": entry},
-        simulator="icarus",
+        simulator=simulator,
     )
     cycles, values = np.flatnonzero(valid), entry[valid]
     mask = (1 << (8 * lanes)) - 1

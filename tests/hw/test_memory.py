@@ -13,6 +13,7 @@ CYCLES = 1500
 ACTIVATION = [  # rows, columns, lanes, simulator
     (8, 8, 8, "verilator"),
     (8, 4, 2, "icarus"),
+    (8, 4, 2, "amaranth"),
     (6, 6, 6, "icarus"),
     (12, 4, 4, "icarus"),
     (5, 3, 1, "icarus"),
@@ -21,6 +22,7 @@ ACTIVATION = [  # rows, columns, lanes, simulator
 WEIGHT = [
     ((4, 6, 2), "verilator"),
     ((4, 8, 4), "icarus"),
+    ((4, 6, 2), "amaranth"),
     ((5, 3, 1), "icarus"),
     ((6, 3, 3), "icarus"),
     ((1, 1, 1), "icarus"),
@@ -155,7 +157,7 @@ SHIFTS = {0: (0, 32), 16: (-31, 31), 31: (-31, 31)}
 @pytest.mark.parametrize(
     ("lanes", "bits", "multiplier_bits", "simulator"),
     [(3, 16, 0, "verilator"), (1, 32, 0, "icarus"), (4, 27, 0, "icarus"), (3, 32, 31, "verilator"),
-     (2, 20, 16, "icarus")],
+     (2, 20, 16, "icarus"), (2, 20, 16, "amaranth")],
 )  # fmt: skip
 def test_parameter(lanes, bits, multiplier_bits, simulator, source):
     rng = np.random.default_rng(0)

@@ -143,6 +143,7 @@ class For(Multipliers):
         ("generic", "verilator"),
         ("ice40", "verilator"),
         ("gowin tables", "verilator"),
+        ("gowin tables", "amaranth"),
         # The ECP5 model has a port per bit, which takes Verilator's C++ minutes to compile.
         *((form, "icarus") for form in FORMS),
     ],

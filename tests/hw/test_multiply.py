@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blocks import SIMULATORS, play
+from blocks import PLAYERS, play
 
 from weft.hw.multiply import Multiply
 
@@ -15,7 +15,7 @@ def numbers(rng, width, count):
     return np.where(rng.random(count) < 0.2, ends, values)
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", PLAYERS)
 @pytest.mark.parametrize(
     ("a_width", "b_width"),
     [(32, 33), (32, 32), (9, 32), (32, 14), (32, 18), (17, 17), (33, 33)],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blocks import SIMULATORS, play
+from blocks import PLAYERS, play
 from numpy.testing import assert_array_equal
 
 from weft.hw.requantize import Requantize
@@ -28,7 +28,7 @@ def reference(value, shift, zero_point, low, high):
     return min(max((rounded if value > 0 else -rounded) + zero_point, low), high)
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", PLAYERS)
 @pytest.mark.parametrize("width", [16, 21, 31, 32])
 @pytest.mark.parametrize("seed", range(1))
 def test_formula(simulator, width, seed):

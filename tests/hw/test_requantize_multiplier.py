@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blocks import SIMULATORS, play
+from blocks import PLAYERS, play
 from numpy.testing import assert_array_equal
 
 from weft.compiler.network import Requantize
@@ -40,7 +40,7 @@ def multiplier_of(rng, bits, shift):
     return int(rng.choice(special) if rng.random() < 0.3 else full)
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", PLAYERS)
 @pytest.mark.parametrize(("width", "bits"), [(32, 31), (27, 31), (32, 16), (24, 8)])
 @pytest.mark.parametrize("seed", range(1))
 def test_formula(simulator, width, bits, seed):

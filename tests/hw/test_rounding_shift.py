@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from blocks import SIMULATORS, play
+from blocks import PLAYERS, play
 
 from weft.hw.rounding_shift import RoundingShift
 
@@ -35,7 +35,7 @@ def values_of(rng, shifts, width):
     return values
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", PLAYERS)
 @pytest.mark.parametrize(
     ("width", "kept", "fraction"),
     [(33, 10, 0), (30, 29, 0), (45, 10, 12), (25, 10, 12)],

@@ -18,9 +18,11 @@ from weft.hw.step import Next, Pixel
 
 CASES = [  # lanes of 8, simulator: 1, 2, 4 and 8 groups
     (8, "icarus"),
+    (4, "amaranth"),
     (4, "icarus"),
     (4, "verilator"),
     (2, "icarus"),
+    (2, "amaranth"),
     (1, "icarus"),
 ]
 DEPTH = 200

@@ -13,6 +13,7 @@ from weft.hw.store import Store
 CASES = [  # rows, columns, lanes, simulator
     (8, 4, 2, "verilator"),
     (8, 4, 2, "icarus"),
+    (8, 4, 2, "amaranth"),
     (4, 8, 4, "icarus"),
     (4, 8, 2, "icarus"),
     (6, 9, 3, "icarus"),

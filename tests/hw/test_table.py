@@ -14,7 +14,8 @@ STRETCH = 50
 
 @pytest.mark.parametrize("source", ["load", "init"])
 @pytest.mark.parametrize(
-    ("tables", "lanes", "simulator"), [(1, 1, "icarus"), (4, 2, "icarus"), (3, 2, "verilator")]
+    ("tables", "lanes", "simulator"),
+    [(1, 1, "icarus"), (4, 2, "icarus"), (3, 2, "verilator"), (3, 2, "amaranth")],
 )
 @pytest.mark.parametrize("seed", range(1))
 def test_results(tables, lanes, simulator, seed, source):

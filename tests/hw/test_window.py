@@ -18,9 +18,10 @@ def with_gaps(rng, values, share):
     return valid, spread
 
 
+@pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
 @pytest.mark.parametrize("length", [3, 7, 16])
 @pytest.mark.parametrize("seed", range(2))
-def test_line_gives_what_entered_a_line_earlier(length, seed):
+def test_line_gives_what_entered_a_line_earlier(simulator, length, seed):
     rng = np.random.default_rng(seed)
     values = rng.integers(0, 1 << 16, 10 * length)
     valid, entry = with_gaps(rng, values, 0.7)
@@ -31,19 +32,21 @@ def test_line_gives_what_entered_a_line_earlier(length, seed):
     seen = play(
         Line(width=16, depth=16, latency=latency),
         {"clear": clear, "last": np.full(len(valid), length - 1), "valid": valid, "entry": entry},
-        simulator="icarus",
+        simulator=simulator,
     )
     cycles = np.flatnonzero(valid)[length:]
     cycles = cycles[cycles + latency < len(valid)]
     assert_array_equal(seen["earlier"][cycles + latency], values[: len(cycles)])
 
 
+@pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
 @pytest.mark.parametrize(
-    ("rows", "columns", "lanes", "window"),
+    "shape",
     [(6, 3, 3, 2), (9, 3, 1, 3), (8, 4, 2, 2), (10, 2, 2, 2)],
 )
 @pytest.mark.parametrize("seed", range(2))
-def test_rows_meet_lines_and_taps(rows, columns, lanes, window, seed):
+def test_rows_meet_lines_and_taps(simulator, shape, seed):
+    rows, columns, lanes, window = shape
     rng = np.random.default_rng(seed)
     config = Config(rows=rows, columns=columns, lanes=lanes, window=window, line_depth=16)
     span, length = rows // window, 5
@@ -56,7 +59,7 @@ def test_rows_meet_lines_and_taps(rows, columns, lanes, window, seed):
     seen = play(
         Window(config),
         {"clear": clear, "last": np.full(len(valid), length - 1), "valid": valid, "entry": entry},
-        simulator="icarus",
+        simulator=simulator,
     )
     cycles = np.flatnonzero(valid)
     mask = (1 << (8 * lanes)) - 1
@@ -72,8 +75,9 @@ def test_rows_meet_lines_and_taps(rows, columns, lanes, window, seed):
         assert_array_equal(shown, values[steps - before], err_msg=f"row {row}")
 
 
+@pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
 @pytest.mark.parametrize("seed", range(2))
-def test_what_enters_the_lines_may_be_other_activations(seed):
+def test_what_enters_the_lines_may_be_other_activations(simulator, seed):
     print("seed", seed)
     rng = np.random.default_rng(seed)
     config = Config(rows=16, columns=2, window=3, pairs=1, line_depth=16)
@@ -84,7 +88,7 @@ def test_what_enters_the_lines_may_be_other_activations(seed):
         Window(config),
         # Lines of two steps, which are the shortest.
         {"clear": clear, "last": valid, "valid": valid, "entry": entry, "lines": lines},
-        simulator="icarus",
+        simulator=simulator,
     )
     for row in range(15):
         line, tap = divmod(row, config.span)

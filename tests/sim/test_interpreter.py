@@ -1,5 +1,7 @@
 """The interpreter against the instruction set's own words: the seven loops, spelled out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from random_networks import random_inputs, random_network, single_operator
@@ -236,6 +238,13 @@ def test_digits():
     ins = Instruction(target=1, end=1, last_digit=1)
     program = single(ins, CONFIG, [[[1, 0], [0, 0]], [[-28, 0], [0, 1]]], shift=1)
     assert result(program, [[1, 5], [-1, -5]]) == [[50, 3], [-50, -3]]
+
+
+def test_addresses_wrap_at_a_power_of_two():
+    """A step of 3 in a memory of 3 words, whose addresses count to 4, is one back."""
+    config = replace(CONFIG, activation_depth=3)
+    ins = Instruction(last_ox=1, target=2, target_ox=3, end=1)
+    assert result(single(ins, config, IDENTITY), [[5, -7]]) == [[5, -7]]
 
 
 def test_fill_outside_the_image():

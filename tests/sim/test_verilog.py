@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import standin
-from blocks import SIMULATORS, play
+from blocks import PLAYERS, SIMULATORS, play
 from numpy.testing import assert_array_equal
 
 from weft.errors import InputError, RefusedError
@@ -213,7 +213,7 @@ def test_initial_values_are_folded_into_loops():
 # The tool for blocks
 
 
-@both
+@pytest.mark.parametrize("simulator", PLAYERS)
 @pytest.mark.parametrize("seed", range(2))
 def test_play(simulator, seed):
     rng = np.random.default_rng(seed)
