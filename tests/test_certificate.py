@@ -183,7 +183,7 @@ def test_usage(compiled, certificate, tmp_path, capsys):
     assert weft(capsys, compiled)[0] == 2
     status, _, said = weft(capsys, compiled, "--replay", certificate)
     assert status == 2
-    assert "--replay says it all; leave 'DIR' out" in said
+    assert "--replay says it all; leave '[DIR]' out" in said
     status, _, said = weft(capsys, "--level", "golden", "--replay", certificate)
     assert status == 2
     assert "--replay says it all; leave '--level' out" in said

@@ -326,7 +326,7 @@ def simulate(
 
 
 @cli.command()
-@click.argument("folder", type=PATH, metavar="DIR", required=False)
+@click.argument("folder", type=PATH, metavar="[DIR]", required=False)
 @samples_option(required=False)
 @click.option(
     "--level", type=click.Choice(LEVELS), default="verilog", show_default=True,
