@@ -158,7 +158,11 @@ def test_run_on_a_board_of_its_own(folder, tmp_path, capsys):
 
 
 def test_the_command_offers_a_port_until_it_is_interrupted(folder, tmp_path):
-    code = "import sys; from weft.cli import main; sys.exit(main())"
+    # What a shell starts in the background ignores interrupts, and so do the tests there.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from weft.cli import main; sys.exit(main())"
+    )
     command = [sys.executable, "-c", code, "board-sim", str(folder), "--json"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
