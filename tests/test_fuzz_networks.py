@@ -12,7 +12,7 @@ from fuzz.case_file import load_case
 from fuzz.choices import Choices
 from fuzz.configurations import configuration
 from fuzz.network_cases import DivergedError
-from fuzz.networks import replay, search
+from fuzz.networks import SPARE, replay, search
 from hypothesis import Phase
 
 from weft.sim import interpreter
@@ -32,7 +32,7 @@ REACHED = {
 def test_a_short_search_reaches_everything_and_finds_nothing(tmp_path):
     record = search("program", tmp_path, minutes=None, count=300, seed=11)
     assert record["failures"] == []
-    assert record["cases"] == 300
+    assert 300 <= record["cases"] <= 300 + SPARE
     assert record["configurations"] > 50
     assert set(record["reached"]) >= REACHED
 
@@ -40,7 +40,7 @@ def test_a_short_search_reaches_everything_and_finds_nothing(tmp_path):
 def test_a_very_short_search(tmp_path):
     record = search("program", tmp_path, minutes=None, count=30, seed=12)
     assert record["failures"] == []
-    assert record["cases"] == 30
+    assert 30 <= record["cases"] <= 30 + SPARE
 
 
 @pytest.mark.slow
@@ -48,7 +48,7 @@ def test_a_very_short_search(tmp_path):
 def test_a_short_search_at_verilog_level(tmp_path):
     record = search("verilog", tmp_path, minutes=None, count=6, seed=1)
     assert record["failures"] == []
-    assert record["cases"] == 6
+    assert 6 <= record["cases"] <= 6 + SPARE
 
 
 def planted(case, stalls=0):

@@ -184,7 +184,7 @@ def search(
 ) -> dict[str, Any]:
     """Search until so many cases ran, or for so long; the record of it, kept after each round.
 
-    Rounds have the seeds `seed`, `seed` + 1 and so on.
+    A few cases more may run. Rounds have the seeds `seed`, `seed` + 1 and so on.
     """
     findings.mkdir(parents=True, exist_ok=True)
     one = NetworkSearch(level, findings)
@@ -192,7 +192,8 @@ def search(
     while (count is None or one.cases < count) and (
         minutes is None or time.monotonic() - start < 60 * minutes
     ):
-        left = ROUND[level] if count is None else min(ROUND[level], count - one.cases)
+        # Each round begins with the plainest case, which the one before it had as well.
+        left = ROUND[level] if count is None else min(ROUND[level], count - one.cases + SPARE)
         one.round(number, left)
         number += 1
         say(f"{level}: {one.cases} cases, seeds {seed} to {number - 1}, "
@@ -212,6 +213,9 @@ def search(
             break
     return made
 
+
+#: Cases that a round draws beyond those still wanted: a few are drawn twice.
+SPARE = 5
 
 #: A search ends with so many, which have one cause mostly.
 MOST_FAILURES = 10
