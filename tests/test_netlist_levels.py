@@ -88,7 +88,7 @@ def test_digits_are_equal_at_every_level(builds, quantized, capsys, board):
     assert "unpacks to" in found["bitstream"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_certificate_down_to_the_routed_netlist(builds, quantized, tmp_path, capsys):
     """What it says comes out again of the model alone: each file of the build, bit for bit."""
@@ -112,7 +112,7 @@ def test_a_certificate_down_to_the_routed_netlist(builds, quantized, tmp_path, c
     assert "is not what `weft build` wrote" in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_kws_on_the_netlist_that_digits_was_built_for(builds, tmp_path, capsys):
     """Another program in the same bitstream: what changes is what is in the block RAMs."""

@@ -162,7 +162,7 @@ PROOFS = (
     _requantize(
         32,
         Fault(file="hw/requantize.py", old="shift.eq(self.shift)", new="shift.eq(self.shift - 1)"),
-        Fault(file=TO_CODE, old="VALUE_BITS = 10", new="VALUE_BITS = 9"),
+        Fault(file=TO_CODE, old="VALUE_BITS = 10", new="VALUE_BITS = 8"),
     ),
     _requantize(27, Fault(file="hw/requantize.py", old="Cat(0, biased)", new="Cat(1, biased)")),
     _requantize(
