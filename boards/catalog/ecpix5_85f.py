@@ -11,7 +11,7 @@ BOARD = Board(
     platform=ECPIX585Platform,
     device="LFE5UM5G-85F-8BG554",
     **ECP5_85F,
-    target_mhz=160,
+    target_mhz=120,
     seeds=(2, 3, 1),
     baud=3_000_000,
     leds=("g", "b"),
