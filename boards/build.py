@@ -423,8 +423,6 @@ class Build:
             try:
                 log = self.out / "place.log"
                 run_tool(command, directory=self.out, log=log, patience=PATIENCE)
-            except ToolStalledError:
-                raise
             except ToolError as error:
                 raise self._too_large(error.log) or error from None
 

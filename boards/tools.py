@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -182,6 +181,8 @@ def _limit(process: int, seconds: int) -> bool:
     """Limit a process's processor time; False where the system cannot."""
     if not hasattr(resource, "prlimit"):
         return False
-    with contextlib.suppress(ProcessLookupError):  # done already
+    try:
         resource.prlimit(process, resource.RLIMIT_CPU, (seconds, seconds + 5))
+    except (OSError, ValueError):  # done already, or limited to less
+        return False
     return True

@@ -100,7 +100,7 @@ def test_other_inputs_are_damage(certificate, tmp_path, capsys):
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(found))
     assert weft(capsys, "--replay", changed)[::2] == (
-        2, "error: the inputs in the certificate is damaged; make it again "
+        2, f"error: {changed}: what it has for 'inputs' is damaged; make the certificate again "
     )  # fmt: skip
     found["files"]["inputs"]["content"] = content[: len(content) // 2] + "*"
     changed.write_text(json.dumps(found))
@@ -137,6 +137,7 @@ def test_no_certificate(tmp_path, capsys, text, said):
         ("model", {"file": "a.onnx", "rounding": "up"}),
         ("model", {"file": 3, "rounding": "shift"}),
         ("files", {}),
+        ("model", {"file": "a.\0b", "rounding": "up"}),
         ("files", {"model": {"name": "a"}}),
         ("digests", []),
         ("level", "gates"),

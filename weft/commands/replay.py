@@ -117,9 +117,10 @@ def _replay(certificate: Certificate, path: Path, folder: Path) -> Replayed:
         files = {}
         for role in certificate.files:
             # The name in the certificate is only for people: it might lead anywhere.
-            suffix = {"model": Path(certificate.model["file"]).suffix}.get(role, ".npz")
+            tflite = certificate.model["file"].lower().endswith(".tflite")
+            suffix = ".npz" if role != "model" else ".tflite" if tflite else ".onnx"
             files[role] = folder / f"certified_{role.replace(' ', '_')}{suffix}"
-            files[role].write_bytes(certificate.unpack(role))
+            files[role].write_bytes(certificate.unpack(role, path))
     try:
         config = Config(**certificate.config)
     except (TypeError, ValueError, KeyError) as error:
