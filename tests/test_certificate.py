@@ -205,3 +205,25 @@ def test_a_bitstream_made_of_another_build_s(compiled, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "read_build", lambda folder: None)
     with pytest.raises(InputError, match="was made out of another build's; to certify it"):
         module._of_build(tmp_path)
+
+
+@pytest.mark.parametrize("role", ["reference/../x", "../x", "reference 1\0"])
+def test_a_role_is_no_path(certificate, tmp_path, capsys, role):
+    found = json.loads(certificate.read_text())
+    found["files"][role] = found["files"]["inputs"]
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(found))
+    status, _, said = weft(capsys, "--replay", changed)
+    assert status == 2
+    assert said.startswith(f"error: {changed} is a damaged certificate; make it with: ")
+
+
+def test_a_build_without_its_netlists(compiled, monkeypatch, tmp_path):
+    """As an earlier weft left it."""
+    from weft.commands import certificate as module  # noqa: PLC0415
+    from weft.errors import InputError  # noqa: PLC0415
+
+    (tmp_path / BUILD).write_text(json.dumps({"files": {"bitstream": "top.bin"}}))
+    monkeypatch.setattr(module, "read_build", lambda folder: None)
+    with pytest.raises(InputError, match="has not all files of its build; build it again with"):
+        module._of_build(tmp_path)
