@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
 import numpy as np
 
 from weft.boards.exchange import DEFAULT_BAUD, Exchange, LinkError, ResetError, SilentError
+from weft.boards.frames import ranges, runs
 from weft.boards.protocol import (
     DIGEST_BYTES,
     IDENTITY_SPACE,
     IDENTITY_WORDS,
-    MAX_WORDS,
     VERSION,
     Command,
     Flag,
@@ -27,8 +27,6 @@ from weft.errors import InputError, RefusedError, WeftError
 #: Called with what is being done, how much of it is done, and how much there is.
 Progress = Callable[[str, int, int], None]
 
-#: Words per frame: a longer one wins little and is lost more often.
-FRAME_WORDS = 128
 #: Seconds between two looks for a board that went away.
 LOOK = 0.2
 #: A board that comes back so often without a sample done is given up.
@@ -328,7 +326,7 @@ class Driver:
             For `progress`.
         """
         done = 0
-        for space, address, data in _runs(words):
+        for space, address, data in runs(words):
             self._write_words(space, address, data)
             done += len(data)
             if progress:
@@ -343,7 +341,7 @@ class Driver:
     def read(self, addresses: np.ndarray) -> np.ndarray:
         """Words of the activation memory: uint32 array, in the order of their addresses."""
         parts = []
-        for start, count in _ranges(addresses):
+        for start, count in ranges(addresses):
             reply = self._link.request(Command.READ, count=count, address=start, words=count)
             parts.append(np.frombuffer(reply.payload, "<u4"))
         return np.concatenate(parts) if parts else np.zeros(0, "<u4")
@@ -400,25 +398,4 @@ def _cycles(reply: Reply) -> int:
     return int.from_bytes(reply.payload, "little")
 
 
-def _runs(words: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Split `LOAD_WORD` writes into frames: one space, consecutive addresses."""
-    address, space = words["address"].astype(np.int64), words["space"]
-    breaks = np.flatnonzero((np.diff(address) != 1) | (np.diff(space.astype(int)) != 0)) + 1
-    for part in np.split(words, breaks):
-        for start in range(0, len(part), FRAME_WORDS):
-            frame = part[start : start + FRAME_WORDS]
-            yield int(frame["space"][0]), int(frame["address"][0]), frame["data"]
-
-
-def _ranges(addresses: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Split addresses to read into frames: a first address and a count."""
-    breaks = np.flatnonzero(np.diff(addresses.astype(np.int64)) != 1) + 1
-    for part in np.split(addresses, breaks):
-        for start in range(0, len(part), FRAME_WORDS):
-            frame = part[start : start + FRAME_WORDS]
-            if len(frame):
-                yield int(frame[0]), len(frame)
-
-
-assert FRAME_WORDS <= MAX_WORDS
 assert DIGEST_BYTES == 8

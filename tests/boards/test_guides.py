@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from weft.boards.driver import FRAME_WORDS
+from weft.boards.frames import FRAME_WORDS
 from weft.boards.protocol import CRC_BYTES, HEAD_BYTES, HEADER_BYTES
 from weft.boards.registry import BOARDS
 from weft.compiler.compile import compile_network
