@@ -16,6 +16,7 @@ from weft.boards.protocol import (
     after,
     decode_reply,
     encode_request,
+    hidden_request,
     reply_length,
 )
 from weft.boards.transport import GoneError, SerialTransport, Transport
@@ -145,8 +146,7 @@ class Exchange:
     def _request(
         self, transport: Transport, command: Command, words: int, **fields: int | bytes | None
     ) -> Reply:
-        self._sequence = (self._sequence + 1) & 0xFF
-        frame = encode_request(command, self._sequence, **fields)  # type: ignore[arg-type]
+        frame = self._next_frame(command, **fields)
         trouble = "nothing answers"
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -166,6 +166,19 @@ class Exchange:
             f"no good answer to {command.name} from {self.name} ({trouble}); check "
             f"that this port is the board's, that it is flashed, and its {self._baud} baud"
         )
+
+    def _next_frame(self, command: Command, **fields: int | bytes | None) -> bytes:
+        """A request with a new sequence number.
+
+        Where a header's CRC and the words behind it make a request of their own, the next number
+        has another CRC. Words that hold one by themselves do so under every number.
+        """
+        for _ in range(256):
+            self._sequence = (self._sequence + 1) & 0xFF
+            frame = encode_request(command, self._sequence, **fields)  # type: ignore[arg-type]
+            if hidden_request(frame, start=1) is None:
+                break
+        return frame
 
     def _receive(self, transport: Transport, sent: int, words: int) -> tuple[Reply | None, str]:
         """Wait for the answer to the current request; what is wrong where there is none."""

@@ -84,6 +84,8 @@ IDENTITY_SPACE = 7
 #: A request's header, first byte lowest.
 Header = data.StructLayout({"command": 8, "sequence": 8, "count": 8, "space": 8, "address": 24})
 HEADER_BYTES = 7
+#: Bytes of a request up to its words, the sync byte included.
+REQUEST_BYTES = 1 + HEADER_BYTES + CRC_BYTES
 #: Bytes of a reply's head, the sync byte included.
 HEAD_BYTES = 6
 
@@ -116,7 +118,8 @@ def digest_bytes(name: str, digest: str) -> bytes:
     return value
 
 
-def _with_crc(block: bytes) -> bytes:
+def with_crc(block: bytes) -> bytes:
+    """A block and its CRC, as it goes over the line."""
     return block + zlib.crc32(block).to_bytes(CRC_BYTES, "little")
 
 
@@ -132,8 +135,22 @@ def encode_request(
     """Make the bytes of a request."""
     fields = {"command": command, "sequence": sequence, "count": count}
     header = Header.const({**fields, "space": space, "address": address}).as_bits()
-    frame = bytes([SYNC]) + _with_crc(header.to_bytes(HEADER_BYTES, "little"))
-    return frame if payload is None else frame + _with_crc(payload)
+    frame = bytes([SYNC]) + with_crc(header.to_bytes(HEADER_BYTES, "little"))
+    return frame if payload is None else frame + with_crc(payload)
+
+
+def hidden_request(sent: bytes, start: int = 0) -> int | None:
+    """Where, from `start` on, a whole header with a right CRC begins; None where none does.
+
+    A link that has missed the beginning of a frame hunts for a sync byte in the rest of it, and
+    would obey what it finds.
+    """
+    while 0 <= (start := sent.find(SYNC, start)) <= len(sent) - REQUEST_BYTES:
+        header = sent[start + 1 : start + REQUEST_BYTES]
+        if header == with_crc(header[:HEADER_BYTES]):
+            return start
+        start += 1
+    return None
 
 
 def encode_reply(
@@ -141,7 +158,7 @@ def encode_reply(
 ) -> bytes:
     """Make the bytes of a reply, as the gateware does."""
     block = bytes([status, sequence, len(payload) // 4, flags, started]) + payload
-    return bytes([SYNC]) + _with_crc(block)
+    return bytes([SYNC]) + with_crc(block)
 
 
 def reply_length(head: Sequence[int]) -> int:

@@ -7,8 +7,17 @@ import pytest
 
 from weft.boards.driver import Driver
 from weft.boards.exchange import ATTEMPTS, Exchange, LinkError, ResetError, SilentError
-from weft.boards.protocol import Answer, Command, encode_reply, encode_request
+from weft.boards.protocol import (
+    SYNC,
+    Answer,
+    Command,
+    encode_reply,
+    encode_request,
+    hidden_request,
+    with_crc,
+)
 from weft.boards.transport import Transport, _open_error
+from weft.compiler.program import LOAD_WORD
 from weft.errors import InputError, RefusedError
 from weft.hw.config import Config
 
@@ -105,6 +114,39 @@ def test_noise_is_repaired(standin, line, seed):
     np.testing.assert_equal(result.outputs, standin.expected(5, x))
 
 
+def test_words_that_hold_a_request_never_become_one(standin, simulated):
+    """Words of a program or an input may be anybody's choice."""
+    evil = encode_request(Command.WRITE, 9, count=1, address=40, payload=b"EVIL")
+    words = np.zeros(len(evil) // 4, LOAD_WORD)
+    words["data"] = np.frombuffer(evil, "<u4")
+    words["address"] = np.arange(len(words))
+    target = np.array([40])
+
+    # Sent as they are they would be obeyed where the frame's first byte is lost.
+    line = simulated.link(standin.Standin(standin.CONFIG), standin.CONFIG)
+    line.write(encode_request(Command.WRITE, 1, count=len(words), payload=evil)[1:])
+    line.drain(0)
+    with device(line) as board:
+        assert board.read(target).tobytes() == b"EVIL"
+
+    lost = []
+
+    def lose_first(data):
+        """The first byte of every new WRITE is lost."""
+        if data[1] != Command.WRITE or data in lost:
+            return data
+        lost.append(data)
+        return data[1:]
+
+    line = simulated.link(standin.Standin(standin.CONFIG), standin.CONFIG)
+    with device(Through(line, to=lose_first)) as board:
+        board.identify()
+        board.write(words)
+        assert len(lost) > 1
+        assert board.read(words["address"]).tobytes() == evil
+        assert board.read(target).tobytes() == bytes(4)
+
+
 class Late(Silent):
     """Answers the request before again, and then the present one."""
 
@@ -125,6 +167,22 @@ def test_a_late_answer_is_not_taken_for_the_next_one():
     exchange = Exchange(Late(), baud=1_000_000, timeout=1)
     for _ in range(3):
         assert exchange.request(Command.STATUS, words=1).payload == b"good"
+
+
+def test_a_header_and_words_that_make_a_request_get_another_number():
+    transport, sent = Late(), []
+    exchange = Exchange(Through(transport, to=lambda data: sent.append(data) or data), baud=1e6,
+                        timeout=1)  # fmt: skip
+    exchange.request(Command.STATUS, words=1)
+    number = sent[0][2] + 1 & 0xFF
+    # A request that begins in the address, goes on in the header's CRC, and ends in the words.
+    fields = {"count": 2, "address": int.from_bytes(bytes([SYNC]) * 3, "little")}
+    header = encode_request(Command.WRITE, number, **fields)
+    words = with_crc(header[6:] + b"\1")[len(header) - 6 :]
+    payload = words + bytes(8 - len(words))
+    assert hidden_request(encode_request(Command.WRITE, number, payload=payload, **fields), 1) == 5
+    exchange.request(Command.WRITE, payload=payload, words=1, **fields)
+    assert sent[1] == encode_request(Command.WRITE, number + 1 & 0xFF, payload=payload, **fields)
 
 
 def test_another_configuration_is_refused(standin, line):
