@@ -6,13 +6,14 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from weft.boards.block_rams import FAMILIES, Block, blocks_of, fill, locate
 from weft.boards.board import Board
+from weft.boards.build_report import RESOURCES, BuildReport, netlist_files
 from weft.boards.cache import digest, step
 from weft.boards.contents import Memory, take_out
 from weft.boards.flash_image import flash_image
@@ -36,28 +37,6 @@ Progress = Callable[[str, bool], None]
 
 #: Those of a build's files that go onto the board.
 FLASHED = ("bitstream", "program")
-#: What nextpnr's names for the resources that matter mean.
-RESOURCES = {
-    "ICESTORM_LC": "logic cells",
-    "ICESTORM_RAM": "block RAMs",
-    "ICESTORM_DSP": "DSP blocks",
-    "ICESTORM_SPRAM": "single-port RAMs",
-    "TRELLIS_COMB": "LUTs",
-    "TRELLIS_FF": "flip-flops",
-    "TRELLIS_RAMW": "distributed RAMs",
-    "DP16KD": "block RAMs",
-    "MULT18X18D": "multipliers",
-    "LUT4": "LUTs",
-    "ALU": "adder cells",
-    "DFF": "flip-flops",
-    "BSRAM": "block RAMs",
-    "MULT9X9": "9 x 9 multipliers",
-    "MULT18X18": "18 x 18 multipliers",
-}
-
-#: Yosys's netlist; and as it was packed, placed and routed, where the routed design is no netlist.
-NETLIST, ROUTED_NETLIST = "top.json", "top.routed.json"
-
 #: A program for flash memory, beside its bitstream.
 PROGRAM_IMAGE = "program.img"
 
@@ -69,62 +48,6 @@ PATIENCE = 30 * 60
 #: word for that, and for the row's old contents Yosys would add a comparator and 45 registers
 #: to each block RAM.
 COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i"
-
-
-@dataclass
-class BuildReport:
-    """What came of a build; build.json holds the same.
-
-    Parameters
-    ----------
-    board : str
-    config : dict
-    config_digest : str
-    program_digest : str or None
-        Of the program in the bitstream, or for its boot loader; None where it has to be loaded
-        over the link.
-    fmax_mhz : float
-        Highest frequency after routing; where the board has a `derating`, that share of it.
-    target_mhz : float
-        The core's clock, as the PLL makes it.
-    baud : int
-        Bits per second of the link.
-    timing_met : bool
-    seed : int
-        Of the placement that was kept.
-    utilization : dict of str to {"used": int, "available": int}
-    tools : dict of str to str
-        Versions.
-    seconds : dict of str to float
-        Per stage; near 0 where it came from the cache.
-    cached : dict of str to bool
-        Per stage.
-    files : dict of str to str
-        Relative to build.json: bitstream, report, logs, netlists; and `program` where the gateware
-        loads one from flash memory.
-    sums : dict of str to str
-        Digests of those files that are flashed.
-    patched : dict or None
-        Of a bitstream that was made from another (`weft.boards.patch`): the other's `folder` and
-        `program_digest`.
-    """
-
-    board: str
-    config: dict[str, Any]
-    config_digest: str
-    program_digest: str | None
-    fmax_mhz: float
-    target_mhz: float
-    baud: int
-    timing_met: bool
-    seed: int
-    utilization: dict[str, dict[str, int]]
-    tools: dict[str, str]
-    seconds: dict[str, float] = field(default_factory=dict)
-    cached: dict[str, bool] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    sums: dict[str, str] = field(default_factory=dict)
-    patched: dict[str, Any] | None = None
 
 
 def build(
@@ -412,12 +335,13 @@ class Build:
             c for name, c in self.files.items() if name.endswith((".pcf", ".lpf", ".cst"))
         ]
         options = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
-        if self.board.family != "gowin":  # whose routed design is the netlist
-            options += ["--write", ROUTED_NETLIST]
+        routed_netlist = netlist_files(self.board.family)["routed"]
+        if routed_netlist != self.routed:
+            options += ["--write", routed_netlist]
         command = self._command(tool, *options)
         netlist = (self.out / "top.json").read_bytes()
         inputs: list[str | bytes] = [self._version(tool), netlist, *constraints, *command[1:]]
-        outputs = ["report.json", "top.tim", self.routed, self.routed_netlist]
+        outputs = ["report.json", "top.tim", self.routed, routed_netlist]
 
         def make() -> None:
             try:
@@ -434,11 +358,6 @@ class Build:
         return {"ice40": "top.asc", "ecp5": "top.config", "gowin": "top.pnr.json"}[
             self.board.family
         ]
-
-    @property
-    def routed_netlist(self) -> str:
-        """Name of the file with the netlist as it was routed."""
-        return self.routed if self.board.family == "gowin" else ROUTED_NETLIST
 
     def _too_large(self, log: str) -> RefusedError | None:
         """Make the error for a design that does not fit, if that was the matter."""
@@ -495,7 +414,7 @@ class Build:
             cached=self.cached,
             files={
                 "report": "report.json", "timing": "top.tim", "synthesis": "top.rpt",
-                "netlist": NETLIST, "routed": self.routed_netlist,
+                **netlist_files(self.board.family),
             },
         )  # fmt: skip
 

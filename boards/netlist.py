@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weft.boards.board import Board, Family
-from weft.boards.build import NETLIST, ROUTED_NETLIST
+from weft.boards.build_report import netlist_files
 from weft.boards.memory_map import MemoryMap
 from weft.boards.tools import find_tool, run_tool
 from weft.errors import InputError, RefusedError
@@ -82,7 +82,7 @@ def read_netlist(folder: Path, board: Board, level: Level) -> Netlist:
     RefusedError
         If simulation knows nothing of the block RAMs of the board's family.
     """
-    path = folder / netlist_file(board.family, level)
+    path = folder / netlist_files(board.family)[level]
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["modules"]["top"]
         cells = {
@@ -172,13 +172,6 @@ def _add_clock_wires(cells: dict[str, Any], found: Mapping[str, Any], path: Path
     cells[buffers[0]]["connections"]["USER_SIGNAL_TO_GLOBAL_BUFFER"] = [free]
 
 
-def netlist_file(family: Family, level: Level) -> str:
-    """Name of the file that a build leaves for a level."""
-    if level == "netlist":
-        return NETLIST
-    return "top.pnr.json" if family == "gowin" else ROUTED_NETLIST
-
-
 def write_verilog(netlist: Netlist) -> str:
     """The netlist as Yosys writes it in Verilog.
 
@@ -237,7 +230,7 @@ def contents(
 
 def routed_places(folder: Path, board: Board) -> dict[str, str]:
     """Where the block RAMs of a routed netlist are, as the bitstream calls the places."""
-    path = folder / netlist_file(board.family, "routed")
+    path = folder / netlist_files(board.family)["routed"]
     cells = json.loads(path.read_text(encoding="utf-8"))["modules"]["top"]["cells"]
     return {
         name: _place(board.family, cell)

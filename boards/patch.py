@@ -9,7 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from weft.boards.board import Board
-from weft.boards.build import Build, BuildReport, Progress
+from weft.boards.build import Build, Progress
+from weft.boards.build_report import BuildReport
 from weft.boards.cache import digest
 from weft.boards.memory_map import MAP, MemoryMap
 from weft.compiler.program import Program

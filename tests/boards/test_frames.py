@@ -66,7 +66,7 @@ def test_no_frame_holds_a_whole_request():
 
 
 def forged(tail, crc):
-    """Four bytes and a tail with a given CRC-32, which but for a constant is linear in every bit."""
+    """Four bytes and a tail with a given CRC-32, which is linear but for a constant."""
     zero = zlib.crc32(bytes(4) + tail)
     basis = {}  # highest bit of what flips, to (what flips, by which bits)
     for bit in range(32):

@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 from weft.boards import build as building
 from weft.boards.block_rams import Block, blocks_of, fill, locate
 from weft.boards.build import Build
+from weft.boards.build_report import BuildReport
 from weft.boards.contents import Memory, take_out
 from weft.boards.memory_map import MemoryMap
 from weft.boards.patch import patch
@@ -222,7 +223,7 @@ def finished(standin, tmp_path):
     job.elaborate()
     job.put_in("", [])
     (tmp_path / "top.bin").write_bytes(b"\x7e")
-    build = dict.fromkeys(building.BuildReport.__dataclass_fields__)
+    build = dict.fromkeys(BuildReport.__dataclass_fields__)
     build |= {"fmax_mhz": 50.0, "target_mhz": 36.0, "baud": 3_000_000, "utilization": {}}
     build |= {"board": "icebreaker", "config_digest": CONFIG.digest, "program_digest": "0" * 16,
               "files": {"bitstream": "top.bin"}}  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from weft.boards import build as bitstream
 from weft.boards.board import Board
-from weft.boards.build import RESOURCES, BuildReport
+from weft.boards.build_report import RESOURCES, BuildReport
 from weft.boards.patch import patch
 from weft.boards.registry import BOARDS
 from weft.boards.uart import divisor

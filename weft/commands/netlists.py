@@ -13,28 +13,17 @@ from weft.boards.netlist import LEVELS, Level
 from weft.boards.unpack import UNPACKERS, first_difference, read_configuration, unpack
 from weft.compiler.program import Program
 from weft.errors import RefusedError
-from weft.netlist_board import NetlistBoard, check_built, read_built
+from weft.netlist_board import NetlistBoard, read_built
 from weft.sim import layers
 from weft.sim.engine import RunResult
 
-__all__ = ["LEVELS", "check_build", "compare_bitstream", "run", "run_layers"]
+__all__ = ["LEVELS", "compare_bitstream", "run", "run_layers"]
 
 #: Called with (samples or layers done, all of them).
 Progress = Callable[[int, int], None]
 
 #: What the packer read, by the board's family.
 _PACKED = {"ice40": "top.asc", "ecp5": "top.config"}
-
-
-def check_build(folder: Path, program: Program) -> None:
-    """Refuse a folder without a finished build of a program, before anything is simulated.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    check_built(folder, program)
 
 
 def run(

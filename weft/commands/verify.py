@@ -17,6 +17,7 @@ from weft.compiler.network import Network, Port
 from weft.compiler.program import Program
 from weft.console import say, step, wrap
 from weft.models import VERILOG, read_program, read_samples
+from weft.netlist_board import check_built
 from weft.sim import golden
 from weft.sim.engine import Divergence, compare
 
@@ -161,7 +162,7 @@ def verify(
     program = read_program(folder)
     network = program.network
     if level in netlists.LEVELS:
-        netlists.check_build(folder, program)
+        check_built(folder, program)
     codes = encode_inputs(network, read_samples(inputs, network))
     samples = len(next(iter(codes.values())))
     known = [read_reference(Path(path), network) for path in references]
