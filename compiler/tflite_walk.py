@@ -138,7 +138,12 @@ class Walk(ABC, Generic[AnyBuilder]):
         outputs = tuple(self.model.tensors[number] for number in operator.outputs)
         names = tuple(self.build.names[number] for number in operator.outputs)
         call = self.call(operator, inputs, outputs, names, self._arithmetic, self.build)
-        return known.handler(call)
+        made = known.handler(call)
+        if len(made) != len(outputs):
+            raise NodeError(
+                f"it has {len(outputs)} outputs, and a {operator.op} makes {len(made)}", _AGAIN
+            )
+        return made
 
     def _value(self, number: int) -> Value | None:
         if number < 0:

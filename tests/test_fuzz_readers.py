@@ -11,10 +11,12 @@ from fuzz.reader_target import Finding, Target
 from fuzz.reader_worker import Counts, Order, Search
 from fuzz.readers import FOUND, LARGEST_SEED, search, seeds
 from onnx_models import Model
+from tflite_writer import ModelWriter
 
 from weft.compiler import onnx_reader
 from weft.compiler.onnx_reader import load_onnx
 from weft.compiler.quantize import quantize
+from weft.compiler.tflite_reader import read_tflite
 from weft.errors import InputError, UnsupportedError, WeftError
 
 READERS = ("tflite", "onnx")
@@ -153,3 +155,15 @@ def test_scales_too_far_apart_around_a_move(tmp_path):
         quantize(graph, graph.scales)
     with pytest.raises(WeftError):
         quantize(graph)
+
+
+def test_an_operator_with_more_outputs_than_it_makes(tmp_path):
+    """The second one's tensor was looked up, and was not there."""
+    writer = ModelWriter()
+    value, first, second = (writer.tensor((1, 2, 2, 4), 0.5) for _ in range(3))
+    writer.operator("RELU", [value], [first, second])
+    (tmp_path / "m.tflite").write_bytes(writer.finish([value], [first]))
+    with pytest.raises(
+        UnsupportedError, match=r"it has 2 outputs, and a RELU makes 1; convert the model again"
+    ):
+        read_tflite(tmp_path / "m.tflite")
