@@ -13,6 +13,7 @@ import numpy as np
 from weft.compiler.float_graph import FloatNode, Scale
 from weft.compiler.onnx_operators import Call, finite, operator, quiet
 from weft.compiler.onnx_values import Constant, NodeError, Value, View
+from weft.compiler.orders import in_order
 
 
 def affine(call: Call, view: View, scale: np.ndarray, shift: np.ndarray) -> View:
@@ -141,7 +142,7 @@ def _add_views(call: Call, a: View, b: View, sign: int) -> View:
     flat = np.empty(a.order.size, np.int64)
     flat[a.order.reshape(-1)] = b.order.reshape(-1)  # where the partner of each element lies
     other = b.memory
-    if shape != call.build.shape(b) or not np.array_equal(flat, np.arange(flat.size)):
+    if shape != call.build.shape(b) or not in_order(flat):
         other = call.build.moved(b.memory, shape, flat)
     made = call.build.like(call.output, a)
     call.build.add_node("Add", call.name, (a.memory, other), call.output, {"signs": (1, sign)})

@@ -23,6 +23,7 @@ from weft.compiler.onnx_layout import (
     unlift,
 )
 from weft.compiler.onnx_values import NodeError, View
+from weft.compiler.orders import in_order
 
 
 class Relayout(Exception):  # noqa: N818  not an error: it starts the reading again
@@ -71,7 +72,7 @@ class Builder:
         """Memory under the file's name for it; `order` has the file's shape."""
         self._charge(shape)
         flat = order.reshape(-1)
-        plain = np.array_equal(flat, np.arange(flat.size))
+        plain = in_order(flat)
         self.graph.tensors[name] = FloatTensor(name, shape, order.shape, None if plain else flat)
         return View(name, order, self._uses.get(name, 0) == 1)
 

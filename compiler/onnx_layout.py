@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from weft.compiler.onnx_values import NodeError
+from weft.compiler.orders import in_order
 
 Roles = tuple[int, int, int]
 Shape3 = tuple[int, int, int]
@@ -101,7 +102,7 @@ def is_image(order: np.ndarray, shape: Shape3, roles: Roles) -> bool:
     """Whether memory of `shape` already is the (H, W, C) of these roles."""
     if image_shape(order, roles) != shape:
         return False
-    return np.array_equal(image_order(order, roles), np.arange(order.size))
+    return in_order(image_order(order, roles))
 
 
 def find_roles(order: np.ndarray, shape: Shape3, channel: int | None = None) -> Roles:

@@ -25,9 +25,11 @@ def quant(call: Call) -> Value:
     bits = finite(call.constant(3, "bit width"), "bit width")
     if bits.size != 1 or bits.reshape(()) not in range(2, _WIDEST + 1):
         raise NodeError(f"its bit width is {bits.reshape(-1)[:4]}", "use whole numbers of 2 to 8")
-    if (scale <= 0).any() or scale.size == 0 or zero.size == 0 or (zero != np.rint(zero)).any():
+    whole = (zero == np.rint(zero)) & (abs(zero) <= 1 << _WIDEST)
+    if (scale <= 0).any() or scale.size == 0 or zero.size == 0 or not whole.all():
         raise NodeError(
-            "its scale is not positive, or its zero point not whole", "quantize the model again"
+            "its scale is not positive, or its zero point not whole or too large",
+            "quantize the model again",
         )
     if call.attributes["rounding_mode"].upper() != "ROUND":
         raise NodeError(

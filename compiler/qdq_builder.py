@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from weft.compiler.orders import in_order
 from weft.compiler.qdq_views import Shape, factor_permutation, single_transpose
 from weft.errors import RefusedError
 
@@ -97,7 +98,7 @@ class QdqBuilder:
 
         Returns the name of the result, `value` itself where nothing moves.
         """
-        if np.array_equal(order, np.arange(order.size)):
+        if in_order(order):
             return self.reshape(value, shape, target, output)
         perm = single_transpose(order, shape, target)
         if perm is not None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-
 from weft.compiler.float_graph import FloatGraph
 from weft.compiler.network import Network, Port
+from weft.compiler.orders import in_order
 from weft.compiler.quantize_fuse import memory_of
 
 
@@ -56,7 +55,7 @@ def make_port(graph: FloatGraph, name: str) -> Port:
     tensor = graph.tensors[name]
     shape = tuple(int(size) for size in tensor.file_shape[1:])
     order = tensor.order
-    if order is not None and np.array_equal(order, np.arange(order.size)):
+    if order is not None and in_order(order):
         order = None
     dtype: Literal["float32", "int8"] = "int8" if name in graph.codes else "float32"
     return Port(name, memory_of(graph, name), shape, dtype, order)

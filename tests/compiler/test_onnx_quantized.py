@@ -116,8 +116,9 @@ def test_powers_of_two_stay_shifts(tmp_path):
     [
         ({"bits": 9}, "it quantizes to more than 8 bits"),
         ({"bits": 1}, r"its bit width is \[1.\]"),
-        ({"scale": -1.0}, "its scale is not positive, or its zero point not whole"),
-        ({"zero": 0.5}, "its scale is not positive, or its zero point not whole"),
+        ({"scale": -1.0}, "its scale is not positive, or its zero point not whole or too large"),
+        ({"zero": 1e12}, "its scale is not positive, or its zero point not whole or too large"),
+        ({"zero": 0.5}, "its scale is not positive, or its zero point not whole or too large"),
         ({"scale": [1.0, 2.0]}, "it quantizes a computed tensor per channel"),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -69,7 +70,9 @@ class Target:
             mock.patch.object(tflite_file, "read_model_file", given),
             mock.patch.object(onnx_file, "read_model_file", given),
             shapes_as_stated(),
+            warnings.catch_warnings(),
         ):
+            warnings.simplefilter("error")  # a user would see it among the messages
             yield
 
     def execute(self, data: bytes) -> str:
