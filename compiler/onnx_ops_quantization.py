@@ -72,10 +72,12 @@ def quantize(call: Call) -> Value:
     scale, dtype = parameters(call, _TYPES[asked] if asked else _UINT8)
     value = call.value(0)
     if isinstance(value, Constant):
-        array = finite(value, "input").astype(np.float32)
+        array = finite(value, "input")
         steps, zero, _ = _along(call, scale, array.shape)
         limits = np.iinfo(dtype)
-        codes = np.rint(array / steps.astype(np.float32)).astype(np.float64) + zero
+        with np.errstate(over="ignore"):  # what no float32 can hold has the last code
+            ratios = array.astype(np.float32) / steps.astype(np.float32)
+        codes = np.rint(ratios).astype(np.float64) + zero
         return Constant(np.clip(codes, limits.min, limits.max).astype(dtype))
     view = call.view()
     if scale.scale.ndim:

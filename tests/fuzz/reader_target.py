@@ -6,6 +6,7 @@ A file is read, or refused by a `WeftError` whose first line names it. Anything 
 
 from __future__ import annotations
 
+import gc
 import resource
 import time
 import warnings
@@ -106,8 +107,10 @@ class Target:
         if seconds > SECONDS:
             raise Finding(f"it takes {seconds:.1f} s")
         # Asking takes longer than most inputs do, and so does filling that much memory.
-        if seconds > QUICK and (used := peak_bytes()) > BYTES:
-            raise Finding(f"the process has taken {used} bytes")
+        if seconds > QUICK:
+            gc.collect()  # errors keep what they were raised among, beside the next file
+            if (used := peak_bytes()) > BYTES:
+                raise Finding(f"the process has taken {used} bytes")
         return outcome
 
 
