@@ -21,11 +21,11 @@ from weft.sim.engine import compare
 from weft.sim.verilog import engine
 
 #: Amaranth's simulator is slow: a third of the pairs every day, another third on each array
-#: in turn, so that every operator is among them; the rest in the slow tests.
+#: in turn, so that every operator is among them; the rest in the slow tests, and so are all pairs
+#: of arrays with more multipliers than `EVERYDAY`.
 SHARES = 3
+EVERYDAY = 36
 ORDER = {name: number for number, name in enumerate(ARRAYS)}
-
-arrays = pytest.mark.parametrize("name", ARRAYS)
 
 
 def share(name, number):
@@ -33,17 +33,32 @@ def share(name, number):
     return [seed for seed in seeds_of(name) if (seed + ORDER[name]) % SHARES == number]
 
 
+def everyday(name):
+    """Whether an array is small enough for Amaranth's simulator every day."""
+    return ARRAYS[name].multipliers <= EVERYDAY
+
+
+def named(name, seeds, text, slow=False):
+    """Parameters `name` and `seeds` of one case."""
+    marks = [pytest.mark.slow] if slow else []
+    return pytest.param(name, seeds, id=f"{name}-seeds {text}", marks=marks)
+
+
 def shares(numbers):
-    """Parameters `name` and `seeds`."""
+    """Parameters `name` and `seeds`; large arrays are slow."""
     cases = [(name, share(name, number)) for name in ARRAYS for number in numbers]
-    ids = [f"{name}-seeds {','.join(map(str, seeds))}" for name, seeds in cases]
-    return pytest.mark.parametrize(("name", "seeds"), cases, ids=ids)
+    return pytest.mark.parametrize(
+        ("name", "seeds"),
+        [
+            named(name, seeds, ",".join(map(str, seeds)), not everyday(name))
+            for name, seeds in cases
+        ],
+    )
 
 
 every_seed = pytest.mark.parametrize(
     ("name", "seeds"),
-    [(name, seeds_of(name)) for name in ARRAYS],
-    ids=[f"{name}-seeds 0 to {seeds_of(name)[-1]}" for name in ARRAYS],
+    [named(name, seeds_of(name), f"0 to {seeds_of(name)[-1]}") for name in ARRAYS],
 )
 
 
@@ -92,8 +107,9 @@ def test_verilog(name, seeds):
     )
 
 
-@pytest.mark.parametrize("seeds", [range(5)], ids=["seeds 0 to 4"])
-@arrays
+@pytest.mark.parametrize(
+    ("name", "seeds"), [named(name, range(5), "0 to 4", not everyday(name)) for name in ARRAYS]
+)
 def test_large_networks(name, seeds):
     large = [pair(name, seed, large=True) for seed in seeds]
     assert_equal("program", large, run_programs)
@@ -168,10 +184,10 @@ def test_pairs():
     assert set(often) == set(MULTIPLIER_OPERATORS)
     for operator, count in often.items():
         assert count >= sum(operator in operators_of(name) for name in ARRAYS) - 1
-    daily = [pair(name, seed) for name in ARRAYS for seed in share(name, 0)]
+    daily = [pair(name, seed) for name in ARRAYS if everyday(name) for seed in share(name, 0)]
     assert set(counted(daily)) == set(MULTIPLIER_OPERATORS)
     for name, config in ARRAYS.items():
-        for of_all in (pairs, daily):
+        for of_all in (pairs, daily) if everyday(name) else (pairs,):
             used = sum(windows(p.program) > 0 for p in of_all if p.name == name)
             assert (used > 0) == (config.window > 0), name
 

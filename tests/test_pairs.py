@@ -71,9 +71,15 @@ def test_verilog(name):
     assert_equal("verilog", jobs, engine.run_many(jobs))
 
 
-@arrays
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Amaranth's simulator is slow.
+        pytest.param(name, marks=[pytest.mark.slow] if config.multipliers > 36 else [])
+        for name, config in ARRAYS.items()
+    ],
+)
 def test_rtl(name):
-    # Amaranth's simulator is slow.
     jobs = drawn(name, 4, 400)
     assert_equal("rtl", jobs, rtl.run_many(jobs))
 

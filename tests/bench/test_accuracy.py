@@ -47,6 +47,7 @@ def test_the_marks_hold_in_the_record():
     assert RECORDED["models"]["vww"]["samples"] == {"calibration": 1, "test": 51, "real": 2}
 
 
+@pytest.mark.slow
 def test_the_marks_hold_today(measured):
     # Behind the Softmax a few inputs between two classes decide; the record has more inputs.
     assert_marks(measured, ("db",), slack=0.5)

@@ -44,6 +44,7 @@ def test_the_file_that_is_written(bench, tmp_path):
     assert (tmp_path / "c.py").read_text() == there.read_text()
 
 
+@pytest.mark.slow
 def test_synthesis_of_a_small_core(bench):
     """A core smaller than any of the record: blocks as counted."""
     config = bench["_with"](bench["_SMALL"], 3, 3, 3, tables=0)

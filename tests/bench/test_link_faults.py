@@ -15,7 +15,7 @@ def faults():
     return runpy.run_path(str(BENCH / "link_faults.py"))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_no_fault_passes_for_an_answer(faults, seed):
     record = faults["inject"](500, seed)
     assert faults["holds"](record), record

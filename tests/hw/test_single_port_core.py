@@ -39,7 +39,10 @@ def assert_equal(program, inputs, result):
     assert result.cycles == [cycles] * len(result.cycles)
 
 
-@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize(
+    "name",
+    ["4x4", "3x5", pytest.param("8x4, window 2", marks=pytest.mark.slow), "multiplier"],
+)
 def test_random_networks(name):
     for seed in ARRAYS[name][1]:
         print("seed", seed)

@@ -8,6 +8,9 @@ from cell_bench import Cell
 
 from weft.sim.netlist.cells import yosys_models
 
+#: Each compiles simulations of its own.
+pytestmark = pytest.mark.slow
+
 COUNT = 400
 #: Values at the edges of 18 bits.
 CORNERS = (0, 1, 0x1FFFF, 0x20000, 0x20001, 0x3FFFF)

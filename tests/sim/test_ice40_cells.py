@@ -9,6 +9,9 @@ from cell_bench import Cell
 
 from weft.sim.netlist.cells import own_models, yosys_models
 
+#: Each compiles simulations of its own.
+pytestmark = pytest.mark.slow
+
 COUNT = 400
 
 
