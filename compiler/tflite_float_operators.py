@@ -113,7 +113,7 @@ def real_values(tensor: TfliteTensor, what: str) -> np.ndarray:
         scale = tensor.scale.astype(np.float64).reshape(shape)
         return (array - tensor.zero_point.reshape(shape)) * scale
     if tensor.dtype == "float32":
-        return finite(array.astype(np.float64), what)
+        return finite(array, what)
     if tensor.dtype == "int8":
         raise NodeError(f"it takes int8 without a scale for its {what}", "convert the model again")
     raise NodeError(
@@ -123,7 +123,9 @@ def real_values(tensor: TfliteTensor, what: str) -> np.ndarray:
 
 
 def finite(array: np.ndarray, what: str) -> np.ndarray:
-    """The array itself if all its numbers are finite in float32."""
+    """The array as float64 if all its numbers are finite in float32."""
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        array = array.astype(np.float64)
     if not (np.abs(array) <= np.finfo(np.float32).max).all():
         raise NodeError(
             f"its {what} holds a number that is NaN, infinite or beyond float32",
