@@ -151,7 +151,7 @@ def codes(call: FloatCall) -> View | Constant:
     if call.op == "QUANTIZE":
         raise NodeError("it quantises a constant", "fold it when converting")
     if tensor.dtype == "float16":
-        real = finite(contents(tensor).astype(np.float64), "constant")
+        real = finite(contents(tensor), "constant")
     else:
         real = call.real(0, "constant")
     call.check_shape(real.shape)
