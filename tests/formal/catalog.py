@@ -9,6 +9,7 @@ from . import (
     rounding,
     sequencing,
     streams,
+    uart,
 )
 from .proof import Proof
 
@@ -19,7 +20,7 @@ SECTIONS: dict[str, tuple[Proof, ...]] = {
     "From accumulator to code": (*rounding.PROOFS, *multiplying.PROOFS),
     "Streams and memories": streams.PROOFS,
     "Sequencer": sequencing.PROOFS,
-    "Link": (*checksum.PROOFS, *framing.PROOFS),
+    "Link": (*checksum.PROOFS, *framing.PROOFS, *uart.PROOFS),
 }
 
 PROOFS = tuple(proof for proofs in SECTIONS.values() for proof in proofs)
