@@ -70,13 +70,28 @@ class BootLoader(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the state machine."""
         m = Module()
+        spi = self.spi
         #: Bits sent; then bits of a byte, in the lowest three.
         self.sent = Signal(6)
         self.timer = Signal(range(2 * PAUSE_CYCLES))
+        m.d.sync += self.timer.eq(self.timer + 1)
+        # The pins are far away: they have registers of their own, a cycle behind these.
+        self.selected, self.clock = Signal(), Signal()
         command = Const(READ << 24 | self._offset, 32)
         bits = Array([*reversed(Const(WAKE, 8)), *reversed(command)])
-        m.d.comb += self.spi.copi.eq(bits[self.sent])
-        m.d.sync += self.timer.eq(self.timer + 1)
+        m.d.sync += [
+            spi.select.eq(self.selected),
+            spi.clock.eq(self.clock),
+            spi.copi.eq(bits[self.sent]),
+        ]
+        #: The bit under way is the last of waking, of the command, of a byte: known when the clock
+        #: is high, a cycle after its number.
+        self.woken, self.asked, self.whole = Signal(), Signal(), Signal()
+        m.d.sync += [
+            self.woken.eq(self.sent == 7),
+            self.asked.eq(self.sent == 39),
+            self.whole.eq(self.sent[:3] == 7),
+        ]
         #: The page under way has had a good answer.
         self.heard = Signal()
         with m.If(self.answered & self.good):
@@ -87,48 +102,50 @@ class BootLoader(wiring.Component):
         return m
 
     def _clock_bit(self, m: Module) -> None:
-        spi, byte = self.spi, self.bytes.payload
-        m.d.sync += spi.clock.eq(~spi.clock)
-        with m.If(spi.clock):
-            m.d.sync += self.sent.eq(self.sent + 1)
-        with m.Else():
-            m.d.sync += byte.eq(Cat(spi.cipo, byte[:-1]))
+        m.d.sync += self.clock.eq(~self.clock)
+        with m.If(self.clock):
+            # At the pin the clock is low for a cycle, and rises with the next one.
+            byte = self.bytes.payload
+            m.d.sync += [self.sent.eq(self.sent + 1), byte.eq(Cat(self.spi.cipo, byte[:-1]))]
 
     def _ask(self, m: Module) -> None:
         """States up to the command to read."""
-        spi, sent = self.spi, self.sent
         with m.State("WAKE"):
-            m.d.sync += spi.select.eq(1)
-            with m.If(spi.select):
+            m.d.sync += self.selected.eq(1)
+            with m.If(self.selected):
                 self._clock_bit(m)
-            with m.If(spi.clock & (sent == 7)):
-                m.d.sync += [spi.select.eq(0), self.timer.eq(0)]
+            with m.If(self.clock & self.woken):
+                m.d.sync += [self.selected.eq(0), self.timer.eq(0)]
                 m.next = "PAUSE"
         with m.State("PAUSE"), m.If(self.timer[-1]):
-            m.d.sync += spi.select.eq(1)
+            m.d.sync += self.selected.eq(1)
             m.next = "COMMAND"
         with m.State("COMMAND"):
             self._clock_bit(m)
-            with m.If(spi.clock & (sent == 39)):
+            with m.If(self.clock & self.asked):
                 m.next = "BYTE"
 
     def _pass_on(self, m: Module) -> None:
         """States from the first byte read."""
-        byte = self.bytes.payload
+        byte, heard = self.bytes.payload, self.heard
         place = Signal(range(PAGE))
         #: The first page is over; its tag was right.
         tagged = Signal()
-        heard, last = self.heard, Signal()
-        m.d.comb += last.eq(place == PAGE - 1)
+        # What the byte's place means, long before the byte is there.
+        last, in_tag, wanted = Signal(), Signal(), Signal(8)
+        m.d.sync += [
+            last.eq(place == PAGE - 1),
+            in_tag.eq(place < TAG_BYTES),
+            wanted.eq(Array(self._tag)[place[:3]]),
+        ]
         with m.State("BYTE"):
             self._clock_bit(m)
             # 40 bits were sent: a byte ends with the same three bits as they did.
-            with m.If(self.spi.clock & (self.sent[:3] == 7)):
+            with m.If(self.clock & self.whole):
                 m.next = "TAKE"
         with m.State("TAKE"):
             m.d.comb += self.bytes.valid.eq(tagged)
-            wanted = Array(self._tag)[place[:3]]
-            with m.If(~tagged & (place < TAG_BYTES) & (byte != wanted)):
+            with m.If(~tagged & in_tag & (byte != wanted)):
                 m.next = "DONE"
             with m.Elif(self.bytes.ready | ~tagged):
                 m.d.sync += [place.eq(place + 1), self.timer.eq(0), tagged.eq(tagged | last)]
@@ -142,4 +159,4 @@ class BootLoader(wiring.Component):
             with m.Elif(heard | self.timer[-1]):
                 m.next = "DONE"
         with m.State("DONE"):
-            m.d.sync += [self.busy.eq(0), self.spi.select.eq(0)]
+            m.d.sync += [self.busy.eq(0), self.selected.eq(0)]

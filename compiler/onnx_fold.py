@@ -95,7 +95,8 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Constant | None], opset: int) ->
 
 def _plain(constant: Constant) -> np.ndarray:
     """What the file's own runtime would see."""
-    return constant.array.astype(np.float32) if constant.scale else constant.array
+    with np.errstate(over="ignore"):  # infinity, which is refused where it is used
+        return constant.array.astype(np.float32) if constant.scale else constant.array
 
 
 def _moved_axis(node: onnx.NodeProto, constant: Constant) -> int:

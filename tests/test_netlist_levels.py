@@ -233,7 +233,7 @@ def flip_comb(cells):
     name = min(
         name for name, cell in cells.items()
         if name.startswith("system.core.array") and cell["type"] == "TRELLIS_COMB"
-        and cell["parameters"]["MODE"] == "CCU2"
+        and cell["parameters"].get("MODE") == "CCU2"
     )  # fmt: skip
     table = cells[name]["parameters"]["INITVAL"]
     cells[name]["parameters"]["INITVAL"] = table[:-1] + str(1 - int(table[-1]))
