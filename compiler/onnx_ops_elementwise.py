@@ -92,6 +92,8 @@ def identity(call: Call) -> Value:
 def dropout(call: Call) -> Value:
     """The same, in inference; the ratio has no effect there."""
     mode = call.optional(2, "training_mode")
+    if mode is not None and mode.array.dtype != np.bool_:
+        raise NodeError(f"its training_mode is {mode.array.dtype}", "make it bool")
     if (mode is not None and mode.array.any()) or any(call.outputs[1:]):
         raise NodeError(
             "it is in training mode", "export the model in inference mode (model.eval())"
