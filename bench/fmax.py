@@ -288,7 +288,8 @@ def title(config: Config) -> str:
     """A configuration in a few words."""
     return (
         f"{config.rows}x{config.columns} lanes {config.lanes} window {config.window} "
-        f"multiplier {config.multiplier_bits} elementwise {config.elementwise}"
+        f"multiplier {config.multiplier_bits} elementwise {config.elementwise} "
+        f"rows {config.activation_depth} + {config.weight_depth}"
     )
 
 
