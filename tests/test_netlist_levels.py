@@ -76,7 +76,9 @@ def verified(folder, images, capsys, *options):
 )
 def test_digits_are_equal_at_every_level(builds, quantized, capsys, board):
     folder, images = builds(board), quantized.parent / "images.npz"
-    status, found = verified(folder, images, capsys, "--level", "routed", "--layers", "first")
+    # Layer by layer the program goes over the line, which on the large FPGA takes an hour.
+    layers = "first" if board == "icebreaker" else "none"
+    status, found = verified(folder, images, capsys, "--level", "routed", "--layers", layers)
     assert found["first_divergence"] is None
     assert status == 0
     if "rtl" not in found["levels"]:
