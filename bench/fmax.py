@@ -1,13 +1,16 @@
 """Frequencies that place and route reaches, and the model of boards/fmax.py fitted to them.
 
 Usage: ``python bench/fmax.py [--seeds N | --fit | --add DIR...]``. It builds every configuration
-of `CONFIGS` for its board, one after another (about ten minutes; what is as it was comes from
+of `CONFIGS` for its board, one after another (about half an hour; what is as it was comes from
 weft's cache), each from N placements, writes what came of it to results/fmax.json beside this
 file, fits the coefficients of `weft.boards.fmax` to it and writes these to
 boards/fmax_coefficients.py, and the errors to results/fmax.md. With ``--fit`` it only fits, to
 what results/fmax.json has. With ``--add`` it records builds made before, from folders that
 ``weft build`` filled, and fits; they stay in the record until their configuration is built or
 added again.
+
+The 16 x 16 array in the record is the build of results/boards_256.json, whose command stands in
+docs/performance.md: nothing else that large is built here.
 
 To be run whenever the gateware or the tools change.
 """

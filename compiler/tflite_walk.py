@@ -141,7 +141,7 @@ class Walk(ABC, Generic[AnyBuilder]):
         made = known.handler(call)
         if len(made) != len(outputs):
             raise NodeError(
-                f"it has {len(outputs)} outputs, and a {operator.op} makes {len(made)}", _AGAIN
+                f"it has {len(outputs)} outputs, and {operator.op} makes {len(made)}", _AGAIN
             )
         return made
 

@@ -164,6 +164,13 @@ def test_an_operator_with_more_outputs_than_it_makes(tmp_path):
     writer.operator("RELU", [value], [first, second])
     (tmp_path / "m.tflite").write_bytes(writer.finish([value], [first]))
     with pytest.raises(
-        UnsupportedError, match=r"it has 2 outputs, and a RELU makes 1; convert the model again"
+        UnsupportedError, match=r"it has 2 outputs, and RELU makes 1; convert the model again"
     ):
         read_tflite(tmp_path / "m.tflite")
+
+
+def test_a_training_mode_that_is_no_bool(tmp_path):
+    model = Model()
+    value = model.node("Dropout", model.input([1, 4]), np.float32(0.5), np.float32(0))
+    with pytest.raises(UnsupportedError, match="its training_mode is float32; make it bool"):
+        load_onnx(model.output(value).save(tmp_path))

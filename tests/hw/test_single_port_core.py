@@ -41,7 +41,10 @@ def assert_equal(program, inputs, result):
 
 @pytest.mark.parametrize(
     "name",
-    ["4x4", "3x5", pytest.param("8x4, window 2", marks=pytest.mark.slow), "multiplier"],
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if config.window else [])
+        for name, (config, _) in ARRAYS.items()
+    ],
 )
 def test_random_networks(name):
     for seed in ARRAYS[name][1]:
