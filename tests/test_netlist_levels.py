@@ -17,6 +17,7 @@ from weft.commands import netlists
 from weft.commands.levels import run_layers, run_level
 from weft.commands.verify import Verified
 from weft.compiler.compile import compile_network
+from weft.compiler.edges import encode_inputs
 from weft.errors import InputError, RefusedError
 from weft.examples.digits.data import load_digits
 from weft.hw.config import Config
@@ -161,9 +162,7 @@ def small(digits_network, tmp_path_factory):
 
 def digits_codes(network, count):
     """Images that the network has not seen, as codes of its input."""
-    tensor = network.tensors[network.inputs[0].tensor]
-    codes = np.clip(np.rint(load_digits().test_images[:count] / tensor.scale), -128, 127)
-    return {tensor.name: codes.astype(np.int8).reshape(count, *tensor.shape)}
+    return encode_inputs(network, {network.inputs[0].name: load_digits().test_images[:count]})
 
 
 @pytest.mark.slow
